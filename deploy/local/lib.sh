@@ -1,0 +1,177 @@
+# Functions that start and stop private servers and the fleet as plain processes. Sourced by up, down, status, logs, tests/run
+# and bench/run. The caller sets DATA (the data folder) and BIN (the folder of the binaries) and the PORT_* variables.
+# shellcheck shell=bash
+
+PG_BIN=/usr/lib/postgresql/15/bin
+SERVERS=(postgres redis etcd nats)
+SERVICES=(inventory payment notify order)
+
+die() { echo "${0##*/}: $*" >&2; exit 1; }
+
+# One line a port, so that an operator can set each: FLOTILLA_PORT_POSTGRES=... and so on.
+default_ports() {
+  local base=${1:-0}
+  PORT_POSTGRES=${FLOTILLA_PORT_POSTGRES:-$((15432 + base))}
+  PORT_REDIS=${FLOTILLA_PORT_REDIS:-$((16379 + base))}
+  PORT_ETCD=${FLOTILLA_PORT_ETCD:-$((12379 + base))}
+  PORT_ETCD_PEER=${FLOTILLA_PORT_ETCD_PEER:-$((12380 + base))}
+  PORT_NATS=${FLOTILLA_PORT_NATS:-$((14222 + base))}
+  PORT_ORDER=${FLOTILLA_PORT_ORDER:-$((17001 + base))}
+  PORT_INVENTORY=${FLOTILLA_PORT_INVENTORY:-$((17002 + base))}
+  PORT_PAYMENT=${FLOTILLA_PORT_PAYMENT:-$((17003 + base))}
+  PORT_NOTIFY=${FLOTILLA_PORT_NOTIFY:-$((17004 + base))}
+  METRICS_OFFSET=${FLOTILLA_METRICS_OFFSET:-100}
+}
+
+port_of() { local name="PORT_${1^^}"; echo "${!name}"; }
+port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+pid_of() { cat "$DATA/run/$1.pid" 2>/dev/null || true; }
+running() { local pid; pid=$(pid_of "$1"); [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; }
+
+# What runs already keeps its port; anything else on it is named.
+require_free_port() {
+  running "$1" || ! port_open "$2" ||
+    die "port $2 ($1) is taken by another process; set FLOTILLA_PORT_${3:-${1^^}} to a free one"
+}
+
+wait_for() {  # wait_for <what> <seconds> <command...>
+  local what=$1 until=$((SECONDS + $2)); shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $until ] || die "$what did not become ready; see $DATA/log"
+    sleep 0.1
+  done
+}
+
+start_process() {  # start_process <name> <command...>: detached, log and pid file under DATA
+  local name=$1; shift
+  setsid "$@" >>"$DATA/log/$name.log" 2>&1 </dev/null &
+  echo $! >"$DATA/run/$name.pid"
+}
+
+# PostgreSQL refuses to run as root, so root lends it an unprivileged user.
+as_postgres() {
+  if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; else "$@"; fi
+}
+
+prepare_data() {
+  mkdir -p "$DATA"/{run,log,etcd,nats,redis,secrets,postgres} ||
+    die "cannot create the data folder $DATA; set FLOTILLA_DATA to a writable one"
+  chmod 755 "$DATA" && chmod 700 "$DATA/secrets"
+  if [ "$(id -u)" = 0 ]; then
+    chown postgres:postgres "$DATA/postgres"
+    as_postgres test -w "$DATA/postgres" || die "user postgres cannot reach $DATA; set FLOTILLA_DATA to a folder it can reach"
+  fi
+  chmod 700 "$DATA/postgres"
+}
+
+secret() {  # secret <name>: made once, then kept
+  [ -s "$DATA/secrets/$1" ] || (umask 077; od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$DATA/secrets/$1")
+  cat "$DATA/secrets/$1"
+}
+
+start_postgres() {
+  running postgres && return
+  local dir=$DATA/postgres/data
+  if [ ! -s "$dir/PG_VERSION" ]; then
+    rm -rf "$dir"
+    secret postgres >/dev/null
+    as_postgres "$PG_BIN/initdb" -D "$dir" -U postgres --auth=scram-sha-256 --pwfile=/dev/stdin --no-locale -E UTF8 \
+      <"$DATA/secrets/postgres" >"$DATA/log/initdb.log"
+  fi
+  start_process postgres_start true
+  as_postgres "$PG_BIN/postgres" -D "$dir" -p "$PORT_POSTGRES" -k '' \
+    -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=256MB -c max_wal_size=4GB \
+    -c wal_compression=on -c checkpoint_timeout=15min ${POSTGRES_OPTIONS:-} >>"$DATA/log/postgres.log" 2>&1 </dev/null &
+  disown
+  rm -f "$DATA/run/postgres_start.pid"
+  wait_for PostgreSQL 30 test -s "$dir/postmaster.pid"
+  head -1 "$dir/postmaster.pid" >"$DATA/run/postgres.pid"
+  wait_for PostgreSQL 30 psql_admin -c 'select 1'
+}
+
+psql_admin() {  # psql_admin [-d database] ...
+  PGPASSWORD=$(secret postgres) psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$PORT_POSTGRES" -U postgres "$@"
+}
+
+# A database and a role per service, least rights: the role owns its database and cannot connect to another's.
+create_databases() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    psql_admin -d postgres <<SQL
+SELECT 'CREATE ROLE flotilla_$service LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flotilla_$service') \gexec
+ALTER ROLE flotilla_$service PASSWORD '$(secret "$service")';
+SELECT 'CREATE DATABASE flotilla_$service OWNER flotilla_$service'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'flotilla_$service') \gexec
+REVOKE CONNECT ON DATABASE flotilla_$service FROM PUBLIC;
+SQL
+  done
+}
+
+uri_of() { echo "postgresql://flotilla_$1:$(secret "$1")@127.0.0.1:$PORT_POSTGRES/flotilla_$1"; }
+
+start_redis() {
+  running redis && return
+  start_process redis redis-server --port "$PORT_REDIS" --bind 127.0.0.1 --dir "$DATA/redis" --save '' --appendonly no
+  wait_for Redis 10 redis-cli -p "$PORT_REDIS" ping
+}
+
+start_etcd() {
+  running etcd && return
+  start_process etcd etcd --name flotilla --data-dir "$DATA/etcd" --log-level warn \
+    --listen-client-urls "http://127.0.0.1:$PORT_ETCD" --advertise-client-urls "http://127.0.0.1:$PORT_ETCD" \
+    --listen-peer-urls "http://127.0.0.1:$PORT_ETCD_PEER" --initial-advertise-peer-urls "http://127.0.0.1:$PORT_ETCD_PEER" \
+    --initial-cluster "flotilla=http://127.0.0.1:$PORT_ETCD_PEER"
+  wait_for etcd 20 etcdctl --endpoints="127.0.0.1:$PORT_ETCD" endpoint health
+}
+
+start_nats() {
+  running nats && return
+  start_process nats nats-server -a 127.0.0.1 -p "$PORT_NATS" -js -sd "$DATA/nats"
+  wait_for NATS 10 port_open "$PORT_NATS"
+}
+
+start_servers() {
+  local server
+  for server in "${SERVERS[@]}"; do require_free_port "$server" "$(port_of "$server")"; done
+  running etcd || require_free_port etcd "$PORT_ETCD_PEER" ETCD_PEER
+  start_postgres
+  start_redis
+  start_etcd
+  start_nats
+  create_databases
+}
+
+start_service() {  # start_service <service> [flags...]
+  local service=$1 port; shift
+  running "$service" && return
+  port=$(port_of "$service")
+  require_free_port "$service" "$port"
+  # The connection string holds a password, so it goes by the environment, not by the command line.
+  FLOTILLA_POSTGRES=$(uri_of "$service") start_process "$service" "$BIN/flotilla-$service" \
+    --listen="127.0.0.1:$port" --metrics_listen="127.0.0.1:$((port + METRICS_OFFSET))" \
+    --etcd="127.0.0.1:$PORT_ETCD" --redis="127.0.0.1:$PORT_REDIS" --nats="nats://127.0.0.1:$PORT_NATS" "$@"
+}
+
+start_fleet() {
+  local service
+  for service in "${SERVICES[@]}"; do start_service "$service"; done
+  for service in "${SERVICES[@]}"; do
+    wait_for "$service" 60 "$BIN/flotilla-call" "127.0.0.1:$(port_of "$service")" grpc.health.v1.Health/Check '{}' --expect=SERVING
+  done
+}
+
+stop_one() {  # TERM, then KILL after 20 s
+  local pid until=$((SECONDS + 20))
+  pid=$(pid_of "$1")
+  [ -n "$pid" ] || return 0
+  # PostgreSQL's fast shutdown is SIGINT.
+  kill "-$([ "$1" = postgres ] && echo INT || echo TERM)" "$pid" 2>/dev/null || true
+  while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $until ]; do sleep 0.1; done
+  kill -KILL "$pid" 2>/dev/null || true
+  rm -f "$DATA/run/$1.pid"
+}
+
+stop_all() {
+  local name
+  for name in order notify payment inventory nats etcd redis postgres; do stop_one "$name"; done
+}

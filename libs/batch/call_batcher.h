@@ -1,0 +1,107 @@
+// Coalesces requests for an asynchronous call (a batch RPC). Same rule as worker_batcher.h: while max_in_flight flushes
+// are under way the next requests gather; when one returns they go together.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "async/task.h"
+
+namespace flotilla::batch {
+
+struct CallOptions {
+  std::string name;
+  int max_in_flight = 2;          // flushes at once
+  std::size_t max_batch = 256;    // requests a flush
+  std::size_t max_queue = 16384;  // waiting requests; beyond that RESOURCE_EXHAUSTED at once
+};
+
+template <class Request, class Response>
+class CallBatcher {
+ public:
+  using Results = std::vector<absl::StatusOr<Response>>;
+  // Answers each request, in order. A result list of another length fails the whole batch with INTERNAL.
+  using Flush = std::function<async::Task<Results>(std::vector<Request>)>;
+
+  CallBatcher(CallOptions options, Flush flush) : options_(std::move(options)), flush_(std::move(flush)) {}
+  CallBatcher(const CallBatcher&) = delete;
+  CallBatcher& operator=(const CallBatcher&) = delete;
+
+  // Only on an executor's thread; resumes there. RESOURCE_EXHAUSTED: queue full.
+  async::Task<absl::StatusOr<Response>> Call(Request request) {
+    Waiter waiter{std::move(request), absl::UnknownError("not flushed"), {}, async::Executor::Current()};
+    co_await Enqueue{*this, waiter};
+    co_return std::move(waiter.result);
+  }
+
+ private:
+  struct Waiter {
+    Request request;
+    absl::StatusOr<Response> result;
+    std::coroutine_handle<> handle;
+    async::Executor* executor;
+  };
+  struct Enqueue {
+    CallBatcher& batcher;
+    Waiter& waiter;
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> handle) {
+      bool start;
+      CallBatcher& b = batcher;
+      {
+        std::lock_guard lock(b.mutex_);
+        if (b.queue_.size() >= b.options_.max_queue) {
+          waiter.result = absl::ResourceExhaustedError(b.options_.name + ": queue full");
+          return false;
+        }
+        waiter.handle = handle;
+        b.queue_.push_back(&waiter);
+        start = b.in_flight_ < b.options_.max_in_flight;
+        if (start) ++b.in_flight_;
+      }
+      // Posted, not run here: what this loop turn still brings joins the same batch.
+      if (start) async::Spawn(*async::Executor::Current(), b.Drain());
+      return true;
+    }
+    void await_resume() const noexcept {}
+  };
+
+  async::Task<void> Drain() {
+    for (;;) {
+      std::vector<Waiter*> batch;
+      std::vector<Request> requests;
+      {
+        std::lock_guard lock(mutex_);
+        if (queue_.empty()) {
+          --in_flight_;
+          co_return;
+        }
+        while (!queue_.empty() && batch.size() < options_.max_batch) {
+          batch.push_back(queue_.front());
+          queue_.pop_front();
+        }
+      }
+      requests.reserve(batch.size());
+      for (Waiter* w : batch) requests.push_back(std::move(w->request));
+      Results results = co_await flush_(std::move(requests));
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        Waiter* w = batch[i];
+        w->result = results.size() == batch.size() ? std::move(results[i])
+                                                   : absl::InternalError(options_.name + ": wrong result count");
+        w->executor->Post(w->handle);
+      }
+    }
+  }
+
+  const CallOptions options_;
+  const Flush flush_;
+  std::mutex mutex_;
+  std::deque<Waiter*> queue_;
+  int in_flight_ = 0;
+};
+
+}  // namespace flotilla::batch

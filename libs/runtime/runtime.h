@@ -1,0 +1,60 @@
+// What every service's main does besides its own wiring: configuration, logs, metrics, server, health, registration, SIGTERM.
+//
+//   int main(int argc, char** argv) { return flotilla::runtime::Main(argc, argv, "inventory", Wire); }
+//
+// Wire builds the service into `fleet` (handlers on fleet.server, things to keep alive through fleet.Keep) and may block for
+// dependencies; SIGTERM during Wire ends the process at once. After Wire the server starts, then OnStarted hooks run, then
+// health turns SERVING and the instance registers. On SIGTERM or SIGINT: deregister, NOT_SERVING, OnStop hooks (newest first),
+// drain within --grace_period, exit 0.
+//
+// Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
+// --listen, --advertise, --metrics_listen, --etcd, --postgres, --redis, --nats, --instance_id, --loops, --grace_period, --log_level.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "events/log.h"
+#include "postgres/session.h"
+#include "redis/client.h"
+#include "registry/registry.h"
+#include "rpc/client.h"
+#include "rpc/server.h"
+
+namespace flotilla::runtime {
+
+class Fleet {
+ public:
+  rpc::Server& server();
+  const std::string& instance_id() const;
+  postgres::Options postgres() const;   // from --postgres
+  redis::Options redis() const;         // from --redis host:port
+  events::NatsOptions nats() const;     // from --nats
+  // Endpoints of another service, followed in etcd.
+  std::shared_ptr<rpc::ChannelPool> Peer(const std::string& service);
+
+  // Kept until after the server has stopped, destroyed newest first.
+  template <class T>
+  T* Keep(std::unique_ptr<T> object) {
+    T* raw = object.get();
+    kept_.push_back(std::shared_ptr<T>(std::move(object)));
+    return raw;
+  }
+  void OnStarted(std::function<void()> hook) { started_.push_back(std::move(hook)); }
+  void OnStop(std::function<void()> hook) { stop_.push_back(std::move(hook)); }
+
+ private:
+  friend int Main(int, char**, const std::string&, const std::function<absl::Status(Fleet&)>&);
+  Fleet();
+  std::vector<std::shared_ptr<void>> kept_;
+  std::vector<std::function<void()>> started_, stop_;
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+int Main(int argc, char** argv, const std::string& service, const std::function<absl::Status(Fleet&)>& wire);
+
+}  // namespace flotilla::runtime

@@ -1,0 +1,175 @@
+// What a client can send wrongly: each gets its code, its reason and the field's name, and changes nothing.
+#include <functional>
+
+#include "fleet/fleet.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::fleet {
+namespace {
+
+using order::v1::CreateOrderRequest;
+
+class BadInput : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fleet = new Fleet;
+    fleet->StartAll();
+    fleet->PutSku("good", 100, 1000);
+    fleet->OpenWallet("user", 1000000);
+  }
+  static void TearDownTestSuite() {
+    EXPECT_EQ(fleet->Check(), "");
+    delete fleet;
+    fleet = nullptr;
+  }
+  // Everything a refused call might have changed.
+  static std::vector<std::int64_t> Snapshot() {
+    return {fleet->Query("order", "SELECT count(*) FROM orders"), fleet->Query("order", "SELECT count(*) FROM event"),
+            fleet->Query("inventory", "SELECT count(*) FROM reservation"),
+            fleet->Query("payment", "SELECT count(*) FROM transfer"), fleet->Stock("good").available()};
+  }
+  static CreateOrderRequest Good() {
+    CreateOrderRequest request;
+    request.set_idempotency_key("key");
+    request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
+    request.add_items()->set_sku("good");
+    request.mutable_items(0)->set_quantity(1);
+    return request;
+  }
+  static inline Fleet* fleet = nullptr;
+};
+
+struct Case {
+  const char* name;
+  std::function<void(CreateOrderRequest&)> spoil;
+  const char* field;
+};
+
+TEST_F(BadInput, CreateOrderNamesTheField) {
+  const Case cases[] = {
+      {"no items", [](auto& r) { r.clear_items(); }, "items"},
+      {"too many items",
+       [](auto& r) {
+         for (int i = 0; i < 101; ++i) {
+           r.add_items()->set_sku("s" + std::to_string(i));
+           r.mutable_items(r.items_size() - 1)->set_quantity(1);
+         }
+       },
+       "items"},
+      {"zero quantity", [](auto& r) { r.mutable_items(0)->set_quantity(0); }, "items[0].quantity"},
+      {"negative quantity", [](auto& r) { r.mutable_items(0)->set_quantity(-1); }, "items[0].quantity"},
+      {"huge quantity", [](auto& r) { r.mutable_items(0)->set_quantity(INT64_MAX); }, "items[0].quantity"},
+      {"empty sku", [](auto& r) { r.mutable_items(0)->set_sku(""); }, "items[0].sku"},
+      {"overlong sku", [](auto& r) { r.mutable_items(0)->set_sku(std::string(65, 'x')); }, "items[0].sku"},
+      {"sku with odd characters", [](auto& r) { r.mutable_items(0)->set_sku("a{b}'"); }, "items[0].sku"},
+      {"one sku in two lines",
+       [](auto& r) {
+         r.add_items()->set_sku("good");
+         r.mutable_items(1)->set_quantity(1);
+       },
+       "items[1].sku"},
+      {"no key", [](auto& r) { r.clear_idempotency_key(); }, "idempotency_key"},
+      {"overlong key", [](auto& r) { r.set_idempotency_key(std::string(65, 'k')); }, "idempotency_key"},
+      {"key with control characters", [](auto& r) { r.set_idempotency_key("a\nb"); }, "idempotency_key"},
+      {"no payment method", [](auto& r) { r.clear_payment_method(); }, "payment_method"},
+      {"unknown payment method", [](auto& r) { r.set_payment_method(static_cast<order::v1::PaymentMethod>(99)); },
+       "payment_method"},
+  };
+  const auto before = Snapshot();
+  auto stub = fleet->orders();
+  for (const Case& c : cases) {
+    CreateOrderRequest request = Good();
+    c.spoil(request);
+    const Result result = Send(*stub, "user", request);
+    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << c.name << ": " << result.status.error_message();
+    EXPECT_EQ(result.reason, "INVALID_FIELD") << c.name;
+    EXPECT_EQ(result.field, c.field) << c.name;
+  }
+  EXPECT_EQ(Snapshot(), before);
+}
+
+TEST_F(BadInput, NonUtf8IsRefused) {
+  const auto before = Snapshot();
+  // A CreateOrderRequest whose key is the bytes FF FE, which no protobuf string may hold.
+  grpc::Slice slice(std::string("\x0a\x02\xff\xfe\x12\x08\x0a\x04good\x10\x01\x18\x01", 16));
+  grpc::ByteBuffer request(&slice, 1);
+  grpc::GenericStub stub(fleet->channel("order-1"));
+  grpc::ClientContext context;
+  SetCall(context, "user", 5000);
+  grpc::CompletionQueue queue;
+  auto call = stub.PrepareUnaryCall(&context, "/flotilla.order.v1.OrderService/CreateOrder", request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  EXPECT_FALSE(status.ok());
+  EXPECT_EQ(Snapshot(), before);
+}
+
+TEST_F(BadInput, UnknownSku) {
+  const auto before = Snapshot();
+  const Result result = CreateOrder(*fleet->orders(), "user", "unknown", {{"good", 1}, {"nosuch", 1}});
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(result.reason, "UNKNOWN_SKU");
+  EXPECT_EQ(Snapshot(), before);
+}
+
+TEST_F(BadInput, NobodyIsRefused) {
+  const Result result = CreateOrder(*fleet->orders(), "", "nobody", {{"good", 1}});
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(result.reason, "NO_USER");
+}
+
+TEST_F(BadInput, ForeignOrderDoesNotExist) {
+  auto stub = fleet->orders();
+  const Result mine = CreateOrder(*stub, "user", "mine", {{"good", 1}});
+  ASSERT_TRUE(mine.status.ok()) << mine.status.error_message();
+  for (const Result& result :
+       {GetOrder(*stub, "thief", mine.order.order_id()), CancelOrder(*stub, "thief", mine.order.order_id())}) {
+    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::NOT_FOUND);
+    EXPECT_EQ(result.reason, "UNKNOWN_ORDER");
+  }
+  EXPECT_EQ(GetOrder(*stub, "user", mine.order.order_id()).order.state(), order::v1::ORDER_STATE_PAID);
+}
+
+TEST_F(BadInput, MalformedOrderId) {
+  for (const char* id : {"", "x", "00000000-0000-0000-0000-00000000000g", "'; DROP TABLE orders; --"}) {
+    const Result result = GetOrder(*fleet->orders(), "user", id);
+    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << id;
+    EXPECT_EQ(result.field, "order_id") << id;
+  }
+}
+
+TEST_F(BadInput, MoneyAndStockAreChecked) {
+  auto payments = fleet->payments();
+  for (std::int64_t amount : {std::int64_t{0}, std::int64_t{-5}, INT64_MAX}) {
+    grpc::ClientContext context;
+    SetCall(context, "", 5000);
+    payment::v1::DepositRequest request;
+    request.set_user_id("user");
+    request.set_deposit_id("bad");
+    request.mutable_amount()->set_currency_code("EUR");
+    request.mutable_amount()->set_minor_units(amount);
+    payment::v1::DepositResponse response;
+    const Result result = Explain(payments->Deposit(&context, request, &response));
+    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << amount;
+    EXPECT_EQ(result.field, "amount.minor_units") << amount;
+  }
+  grpc::ClientContext context;
+  SetCall(context, "", 5000);
+  inventory::v1::AdjustStockRequest request;
+  request.set_sku("good");
+  request.set_adjustment_id("too-much");
+  request.set_delta(-1000000);
+  inventory::v1::AdjustStockResponse response;
+  const Result result = Explain(fleet->inventory()->AdjustStock(&context, request, &response));
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(result.reason, "OUT_OF_STOCK");
+}
+
+}  // namespace
+}  // namespace flotilla::fleet

@@ -1,0 +1,232 @@
+// Crashes and outages under load: calls go on or fail cleanly, and afterwards every promise holds.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "fleet/fleet.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::fleet {
+namespace {
+
+using order::v1::ORDER_STATE_CANCELLED;
+using order::v1::ORDER_STATE_PAID;
+using std::chrono::steady_clock;
+
+// Buyers that place orders until told to stop; every third user is poor, so some orders are compensated.
+class Load {
+ public:
+  Load(Fleet& fleet, std::vector<std::string> instances, int buyers, int timeout_ms = 2000)
+      : fleet_(fleet), instances_(std::move(instances)) {
+    for (int i = 0; i < buyers; ++i) threads_.emplace_back([this, i, timeout_ms] { Buy(i, timeout_ms); });
+  }
+  ~Load() { Stop(); }
+  void Stop() {
+    stop_ = true;
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  static void Prepare(Fleet& fleet, int buyers) {
+    for (int s = 0; s < 10; ++s) fleet.PutSku("load" + std::to_string(s), 10, 1000000);
+    for (int i = 0; i < buyers; ++i) fleet.OpenWallet("load-user" + std::to_string(i), i % 3 == 2 ? 5 : 1000000);
+  }
+  int ended() const { return paid_ + cancelled_; }
+  int failed() const { return failed_; }
+
+ private:
+  void Buy(int buyer, int timeout_ms) {
+    auto stub = fleet_.orders(instances_[buyer % instances_.size()]);
+    for (int n = 0; !stop_; ++n) {
+      const std::string key = "n" + std::to_string(n);
+      const std::string sku = "load" + std::to_string((buyer + n) % 10);
+      // A client that gets no answer asks again with the same key, as the API documents.
+      for (int attempt = 0; !stop_; ++attempt) {
+        const Result result = CreateOrder(*stub, "load-user" + std::to_string(buyer), key, {{sku, 1}}, timeout_ms);
+        if (result.status.ok() && result.order.state() == ORDER_STATE_PAID) ++paid_;
+        if (result.status.ok() && result.order.state() == ORDER_STATE_CANCELLED) ++cancelled_;
+        if (result.status.ok()) break;
+        ++failed_;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    }
+  }
+  Fleet& fleet_;
+  const std::vector<std::string> instances_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<int> paid_ = 0, cancelled_ = 0, failed_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+bool WaitUntil(int seconds, const std::function<bool()>& condition) {
+  const auto until = steady_clock::now() + std::chrono::seconds(seconds);
+  while (!condition()) {
+    if (steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+TEST(Fault, KilledOrderServiceFinishesItsSagasAfterRestart) {
+  Fleet fleet;
+  fleet.StartAll();
+  Load::Prepare(fleet, 32);
+  Load load(fleet, {"order-1"}, 32);
+  for (int kill = 0; kill < 3; ++kill) {
+    const int before = load.ended();
+    ASSERT_TRUE(WaitUntil(30, [&] { return load.ended() > before + 200; })) << "no progress before kill " << kill;
+    fleet.process("order-1").Signal(SIGKILL);
+    fleet.process("order-1").Wait(5);
+    fleet.Restart("order-1");
+    fleet.WaitServing("order-1");
+  }
+  const int before = load.ended();
+  EXPECT_TRUE(WaitUntil(30, [&] { return load.ended() > before + 100; }));
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST(Fault, KilledInventoryAndPaymentLoseNothing) {
+  Fleet fleet;
+  fleet.StartAll();
+  Load::Prepare(fleet, 32);
+  Load load(fleet, {"order-1"}, 32);
+  for (const char* victim : {"inventory-1", "payment-1", "notify-1"}) {
+    const int before = load.ended();
+    ASSERT_TRUE(WaitUntil(30, [&] { return load.ended() > before + 200; })) << "no progress before " << victim;
+    fleet.process(victim).Signal(SIGKILL);
+    fleet.process(victim).Wait(5);
+    fleet.Restart(victim);
+    fleet.WaitServing(victim);
+  }
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST(Fault, CallsGoOnWhileInstancesJoinAndLeave) {
+  Fleet fleet;
+  fleet.StartAll();
+  Load::Prepare(fleet, 16);
+  Load load(fleet, {"order-1"}, 16);
+  const std::string second = fleet.Start("inventory");
+  const std::string other = fleet.Start("payment");
+  fleet.WaitServing(second);
+  fleet.WaitServing(other);
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  for (const char* leaver : {"inventory-1", "payment-1"}) {
+    fleet.process(leaver).Signal(SIGTERM);
+    EXPECT_EQ(fleet.process(leaver).Wait(30), 0) << leaver;
+    const int before = load.ended();
+    EXPECT_TRUE(WaitUntil(20, [&] { return load.ended() > before + 100; })) << leaver;
+  }
+  // A leaver that deregisters and drains costs no call.
+  EXPECT_EQ(load.failed(), 0);
+  load.Stop();
+  EXPECT_EQ(fleet.Check().find("VIOLATED"), std::string::npos);
+}
+
+TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
+  Fleet fleet;
+  fleet.StartAll();
+  Load::Prepare(fleet, 16);
+  Load load(fleet, {"order-1"}, 16);
+  ASSERT_TRUE(WaitUntil(20, [&] { return load.ended() > 100; }));
+  fleet.StopServer("etcd");
+  std::this_thread::sleep_for(std::chrono::seconds(12));  // longer than a lease
+  const int before = load.ended();
+  EXPECT_TRUE(WaitUntil(20, [&] { return load.ended() > before + 100; }));
+  EXPECT_EQ(load.failed(), 0);
+  fleet.StartServer("etcd");
+  // The first instances leave, so what is known from before the outage is worthless.
+  const std::string second = fleet.Start("inventory");
+  fleet.WaitServing(second);
+  fleet.process("inventory-1").Signal(SIGTERM);
+  EXPECT_EQ(fleet.process("inventory-1").Wait(30), 0);
+  const int after = load.ended();
+  EXPECT_TRUE(WaitUntil(30, [&] { return load.ended() > after + 100; }));
+  load.Stop();
+}
+
+TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
+  Fleet fleet;
+  fleet.StartAll();
+  fleet.PutSku("down", 10, 100);
+  fleet.OpenWallet("dora", 1000);
+  auto stub = fleet.orders();
+  ASSERT_EQ(CreateOrder(*stub, "dora", "warm", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
+
+  fleet.process("inventory-1").Signal(SIGKILL);
+  fleet.process("inventory-1").Wait(5);
+  auto start = steady_clock::now();
+  const Result result = CreateOrder(*stub, "dora", "k1", {{"down", 1}}, 3000);
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::UNAVAILABLE) << result.status.error_message();
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(3));
+  fleet.Restart("inventory-1");
+  fleet.WaitServing("inventory-1");
+
+  // With payment away the order stands reserved and goes on by itself when payment is back.
+  fleet.process("payment-1").Signal(SIGKILL);
+  fleet.process("payment-1").Wait(5);
+  start = steady_clock::now();
+  const Result waiting = CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000);
+  EXPECT_LT(steady_clock::now() - start, std::chrono::milliseconds(3500));
+  fleet.Restart("payment-1");
+  fleet.WaitServing("payment-1");
+  EXPECT_TRUE(WaitUntil(30, [&] {
+    return CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000).order.state() == ORDER_STATE_PAID;
+  })) << waiting.status.error_message();
+
+  // Redis is only the gate: without it SQL decides.
+  fleet.StopServer("redis");
+  EXPECT_EQ(CreateOrder(*stub, "dora", "k3", {{"down", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+  fleet.StartServer("redis");
+  // NATS away: orders go on, events wait.
+  fleet.StopServer("nats");
+  EXPECT_EQ(CreateOrder(*stub, "dora", "k4", {{"down", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+  fleet.StartServer("nats");
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST(Fault, RedisThatLostEverythingIsHealedFromSql) {
+  Fleet fleet;
+  fleet.StartAll();
+  fleet.PutSku("flush", 1, 10);
+  fleet.OpenWallet("flo", 1000);
+  auto stub = fleet.orders();
+  for (int i = 0; i < 10; ++i) {
+    if (i % 3 == 1) {
+      fleet.StopServer("redis");
+      fleet.StartServer("redis");
+    }
+    EXPECT_EQ(CreateOrder(*stub, "flo", "k" + std::to_string(i), {{"flush", 1}}).order.state(), ORDER_STATE_PAID) << i;
+  }
+  EXPECT_EQ(CreateOrder(*stub, "flo", "one-more", {{"flush", 1}}).reason, "OUT_OF_STOCK");
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST(Fault, ServicesWaitForTheirDependenciesInAnyOrder) {
+  Fleet fleet;
+  for (const char* server : {"redis", "etcd", "nats"}) fleet.StopServer(server);
+  for (const char* service : {"order", "notify", "payment", "inventory"}) fleet.Start(service);
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  for (const char* name : {"order-1", "notify-1", "payment-1", "inventory-1"}) EXPECT_TRUE(fleet.process(name).alive()) << name;
+  for (const char* server : {"nats", "etcd", "redis"}) fleet.StartServer(server);
+  for (const char* name : {"order-1", "notify-1", "payment-1", "inventory-1"}) fleet.WaitServing(name);
+  fleet.PutSku("late", 1, 10);
+  fleet.OpenWallet("lara", 10);
+  EXPECT_TRUE(WaitUntil(20, [&] {
+    return CreateOrder(*fleet.orders(), "lara", "k", {{"late", 1}}).order.state() == ORDER_STATE_PAID;
+  }));
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST(Fault, TermEndsEveryServiceCleanly) {
+  Fleet fleet;
+  fleet.StartAll();
+  for (const char* name : {"order-1", "inventory-1", "payment-1", "notify-1"}) {
+    fleet.process(name).Signal(SIGTERM);
+    EXPECT_EQ(fleet.process(name).Wait(15), 0) << name;
+  }
+}
+
+}  // namespace
+}  // namespace flotilla::fleet

@@ -1,0 +1,315 @@
+#include "fleet/fleet.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <pqxx/pqxx>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::fleet {
+namespace {
+
+const char* const kServices[] = {"order", "inventory", "payment", "notify"};
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) throw std::runtime_error(std::string(name) + " is not set; run the tests through tests/run");
+  return value;
+}
+
+template <class Condition>
+bool Poll(int seconds, Condition condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream in(path);
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+}  // namespace
+
+Fleet::Fleet() : bin_(Environment("FLOTILLA_TEST_BIN")), admin_uri_(Environment("FLOTILLA_TEST_POSTGRES")) {
+  std::random_device random;
+  prefix_ = absl::StrCat("fleet_", getpid(), "_", random() % 1000000, "_");
+  folder_ = std::filesystem::temp_directory_path() / ("flotilla-" + prefix_);
+  std::filesystem::create_directories(folder_);
+  pqxx::connection admin(admin_uri_);
+  pqxx::nontransaction work(admin);
+  for (const char* service : kServices) work.exec("CREATE DATABASE " + prefix_ + service);
+  for (const char* server : {"redis", "etcd", "etcd-peer", "nats"}) ports_[server] = FreePort();
+  for (const char* server : {"redis", "etcd", "nats"}) StartServer(server);
+}
+
+Fleet::~Fleet() {
+  processes_.clear();
+  if (testing::Test::HasFailure()) {
+    std::cerr << "logs of the failed fleet: " << folder_ << "\n";
+  } else {
+    std::filesystem::remove_all(folder_);
+  }
+  try {
+    pqxx::connection admin(admin_uri_);
+    pqxx::nontransaction work(admin);
+    for (const char* service : kServices) work.exec("DROP DATABASE IF EXISTS " + prefix_ + service + " WITH (FORCE)");
+  } catch (const std::exception& e) {
+    std::cerr << "cannot drop the test databases: " << e.what() << "\n";
+  }
+}
+
+void Fleet::StartServer(const std::string& server) {
+  const std::string port = std::to_string(ports_.at(server));
+  const std::string dir = (folder_ / server).string();
+  std::filesystem::create_directories(dir);
+  std::vector<std::string> command;
+  if (server == "redis") {
+    command = {"redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir};
+  } else if (server == "nats") {
+    command = {"nats-server", "-a", "127.0.0.1", "-p", port, "-js", "-sd", dir};
+  } else {
+    const std::string client = "http://127.0.0.1:" + port;
+    const std::string peer = absl::StrCat("http://127.0.0.1:", ports_.at("etcd-peer"));
+    command = {"etcd", "--name", "test", "--data-dir", dir, "--log-level", "warn",
+               "--listen-client-urls", client, "--advertise-client-urls", client,
+               "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer};
+  }
+  processes_[server] = std::make_unique<Process>(command, log(server));
+}
+
+void Fleet::StopServer(const std::string& server) {
+  processes_.at(server)->Signal(SIGKILL);
+  processes_.at(server)->Wait(10);
+}
+
+std::string Fleet::DatabaseUri(const std::string& service) const {
+  return admin_uri_.substr(0, admin_uri_.rfind('/') + 1) + prefix_ + service;
+}
+
+std::string Fleet::Start(const std::string& service, std::vector<std::string> flags) {
+  const std::string name = absl::StrCat(service, "-", ++counters_[service]);
+  Instance instance{service, FreePort(), {bin_ + "/flotilla-" + service}};
+  instance.command.insert(instance.command.end(),
+                          {absl::StrCat("--listen=127.0.0.1:", instance.port), "--metrics_listen=127.0.0.1:0",
+                           absl::StrCat("--etcd=127.0.0.1:", ports_.at("etcd")), "--postgres=" + DatabaseUri(service),
+                           absl::StrCat("--redis=127.0.0.1:", ports_.at("redis")),
+                           absl::StrCat("--nats=nats://127.0.0.1:", ports_.at("nats"))});
+  instance.command.insert(instance.command.end(), flags.begin(), flags.end());
+  processes_[name] = std::make_unique<Process>(instance.command, log(name));
+  instances_.emplace(name, std::move(instance));
+  return name;
+}
+
+void Fleet::Restart(const std::string& instance) {
+  processes_.erase(instance);
+  processes_[instance] = std::make_unique<Process>(instances_.at(instance).command, log(instance));
+}
+
+std::string Fleet::address(const std::string& instance) const {
+  return absl::StrCat("127.0.0.1:", instances_.at(instance).port);
+}
+
+std::shared_ptr<grpc::Channel> Fleet::channel(const std::string& instance) const {
+  grpc::ChannelArguments args;
+  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+  return grpc::CreateCustomChannel(address(instance), grpc::InsecureChannelCredentials(), args);
+}
+
+void Fleet::WaitServing(const std::string& instance, int seconds) {
+  auto stub = grpc::health::v1::Health::NewStub(channel(instance));
+  const bool ok = Poll(seconds, [&] {
+    grpc::ClientContext context;
+    SetCall(context, "", 1000);
+    grpc::health::v1::HealthCheckResponse response;
+    return stub->Check(&context, {}, &response).ok() && response.status() == grpc::health::v1::HealthCheckResponse::SERVING;
+  });
+  if (!ok) throw std::runtime_error(instance + " is not serving:\n" + ReadFile(log(instance)));
+}
+
+void Fleet::StartAll() {
+  std::vector<std::string> names;
+  for (const char* service : kServices) names.push_back(Start(service));
+  for (const auto& name : names) WaitServing(name);
+}
+
+std::unique_ptr<order::v1::OrderService::Stub> Fleet::orders(const std::string& instance) const {
+  return order::v1::OrderService::NewStub(channel(instance));
+}
+std::unique_ptr<inventory::v1::InventoryService::Stub> Fleet::inventory(const std::string& instance) const {
+  return inventory::v1::InventoryService::NewStub(channel(instance));
+}
+std::unique_ptr<payment::v1::PaymentService::Stub> Fleet::payments(const std::string& instance) const {
+  return payment::v1::PaymentService::NewStub(channel(instance));
+}
+std::unique_ptr<notify::v1::NotifyService::Stub> Fleet::notifications(const std::string& instance) const {
+  return notify::v1::NotifyService::NewStub(channel(instance));
+}
+
+std::int64_t Fleet::Query(const std::string& service, const std::string& sql) const {
+  pqxx::connection connection(DatabaseUri(service));
+  pqxx::nontransaction work(connection);
+  return work.exec1(sql)[0].as<std::int64_t>(0);
+}
+
+bool Fleet::WaitForQuery(const std::string& service, const std::string& sql, std::int64_t value, int seconds) const {
+  return Poll(seconds, [&] { return Query(service, sql) == value; });
+}
+
+std::string Fleet::Check() {
+  if (!WaitForQuery("order", "SELECT count(*) FROM saga", 0, 60)) return "sagas are still running after 60 s";
+  const std::int64_t events = Query("order", "SELECT count(*) FROM event");
+  if (!WaitForQuery("notify", "SELECT count(*) FROM handled_event", events, 60)) return "events did not arrive within 60 s";
+  Process check({bin_ + "/flotilla-check", "--quiescent", "--order_postgres=" + DatabaseUri("order"),
+                 "--inventory_postgres=" + DatabaseUri("inventory"), "--payment_postgres=" + DatabaseUri("payment"),
+                 "--notify_postgres=" + DatabaseUri("notify"), absl::StrCat("--redis=127.0.0.1:", ports_.at("redis"))},
+                log("check"));
+  return check.Wait(120) == 0 ? "" : ReadFile(log("check"));
+}
+
+void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_ms) {
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
+  if (!user.empty()) context.AddMetadata("flotilla-user", user);
+}
+
+Result Explain(const grpc::Status& status) {
+  Result result{status, "", "", {}};
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return result;
+  for (const auto& any : details.details()) {
+    google::rpc::ErrorInfo info;
+    google::rpc::BadRequest bad;
+    if (any.UnpackTo(&info)) result.reason = info.reason();
+    if (any.UnpackTo(&bad) && bad.field_violations_size() > 0) result.field = bad.field_violations(0).field();
+  }
+  return result;
+}
+
+Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
+            int timeout_ms) {
+  grpc::ClientContext context;
+  SetCall(context, user, timeout_ms);
+  order::v1::CreateOrderResponse response;
+  Result result = Explain(stub.CreateOrder(&context, request, &response));
+  result.order = response.order();
+  return result;
+}
+
+Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key, const Items& items,
+                   int timeout_ms) {
+  order::v1::CreateOrderRequest request;
+  request.set_idempotency_key(key);
+  request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
+  for (const auto& [sku, quantity] : items) {
+    auto* item = request.add_items();
+    item->set_sku(sku);
+    item->set_quantity(quantity);
+  }
+  return Send(stub, user, request, timeout_ms);
+}
+
+Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id) {
+  grpc::ClientContext context;
+  SetCall(context, user, 5000);
+  order::v1::CancelOrderRequest request;
+  request.set_order_id(order_id);
+  order::v1::CancelOrderResponse response;
+  Result result = Explain(stub.CancelOrder(&context, request, &response));
+  result.order = response.order();
+  return result;
+}
+
+Result GetOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id) {
+  grpc::ClientContext context;
+  SetCall(context, user, 5000);
+  order::v1::GetOrderRequest request;
+  request.set_order_id(order_id);
+  order::v1::GetOrderResponse response;
+  Result result = Explain(stub.GetOrder(&context, request, &response));
+  result.order = response.order();
+  return result;
+}
+
+void Fleet::PutSku(const std::string& sku, std::int64_t price, std::int64_t quantity) {
+  grpc::ClientContext context;
+  SetCall(context, "", 5000);
+  inventory::v1::PutSkuRequest request;
+  request.set_sku(sku);
+  request.set_name("Test " + sku);
+  request.mutable_price()->set_currency_code("EUR");
+  request.mutable_price()->set_minor_units(price);
+  request.set_initial_quantity(quantity);
+  inventory::v1::PutSkuResponse response;
+  const auto status = inventory()->PutSku(&context, request, &response);
+  if (!status.ok()) throw std::runtime_error("PutSku: " + status.error_message());
+}
+
+inventory::v1::Stock Fleet::Stock(const std::string& sku) {
+  grpc::ClientContext context;
+  SetCall(context, "", 5000);
+  inventory::v1::GetStockRequest request;
+  request.set_sku(sku);
+  inventory::v1::GetStockResponse response;
+  const auto status = inventory()->GetStock(&context, request, &response);
+  if (!status.ok()) throw std::runtime_error("GetStock: " + status.error_message());
+  return response.stock();
+}
+
+void Fleet::OpenWallet(const std::string& user, std::int64_t balance) {
+  auto stub = payments();
+  {
+    grpc::ClientContext context;
+    SetCall(context, "", 5000);
+    payment::v1::OpenAccountRequest request;
+    request.set_user_id(user);
+    request.set_currency_code("EUR");
+    payment::v1::OpenAccountResponse response;
+    const auto status = stub->OpenAccount(&context, request, &response);
+    if (!status.ok()) throw std::runtime_error("OpenAccount: " + status.error_message());
+  }
+  if (balance == 0) return;
+  grpc::ClientContext context;
+  SetCall(context, "", 5000);
+  payment::v1::DepositRequest request;
+  request.set_user_id(user);
+  request.set_deposit_id("open-" + user);
+  request.mutable_amount()->set_currency_code("EUR");
+  request.mutable_amount()->set_minor_units(balance);
+  payment::v1::DepositResponse response;
+  const auto status = stub->Deposit(&context, request, &response);
+  if (!status.ok()) throw std::runtime_error("Deposit: " + status.error_message());
+}
+
+std::int64_t Fleet::Balance(const std::string& user) {
+  grpc::ClientContext context;
+  SetCall(context, "", 5000);
+  payment::v1::GetAccountRequest request;
+  request.set_user_id(user);
+  request.set_currency_code("EUR");
+  payment::v1::GetAccountResponse response;
+  const auto status = payments()->GetAccount(&context, request, &response);
+  if (!status.ok()) throw std::runtime_error("GetAccount: " + status.error_message());
+  return response.account().balance().minor_units();
+}
+
+}  // namespace flotilla::fleet

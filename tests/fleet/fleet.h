@@ -1,0 +1,97 @@
+// A whole fleet for one test suite: fresh databases on the test PostgreSQL, a Redis, an etcd and a NATS of its own, and the
+// real service binaries. Everything is gone when it is destroyed.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "fleet/process.h"
+#include "flotilla/inventory/v1/inventory_service.grpc.pb.h"
+#include "flotilla/notify/v1/notify_service.grpc.pb.h"
+#include "flotilla/order/v1/order_service.grpc.pb.h"
+#include "flotilla/payment/v1/payment_service.grpc.pb.h"
+
+namespace flotilla::fleet {
+
+class Fleet {
+ public:
+  // Starts servers; services with StartAll() or one by one.
+  Fleet();
+  ~Fleet();
+
+  void StartAll();  // one instance of each service, waits until all are serving
+
+  // Starts another instance of a service and returns its name ("order-2"); the first is "order-1".
+  std::string Start(const std::string& service, std::vector<std::string> flags = {});
+  void WaitServing(const std::string& instance, int seconds = 30);
+  // Starts a stopped or killed instance again on its old port.
+  void Restart(const std::string& instance);
+  Process& process(const std::string& instance) { return *processes_.at(instance); }
+  std::string address(const std::string& instance) const;
+
+  void StartServer(const std::string& server);  // "redis", "etcd", "nats": again, with its old data
+  void StopServer(const std::string& server);   // SIGKILL
+
+  std::shared_ptr<grpc::Channel> channel(const std::string& instance) const;
+  std::unique_ptr<order::v1::OrderService::Stub> orders(const std::string& instance = "order-1") const;
+  std::unique_ptr<inventory::v1::InventoryService::Stub> inventory(const std::string& instance = "inventory-1") const;
+  std::unique_ptr<payment::v1::PaymentService::Stub> payments(const std::string& instance = "payment-1") const;
+  std::unique_ptr<notify::v1::NotifyService::Stub> notifications(const std::string& instance = "notify-1") const;
+
+  std::string DatabaseUri(const std::string& service) const;
+  // First column of the first row of a query on a service's database.
+  std::int64_t Query(const std::string& service, const std::string& sql) const;
+  // Waits until a query on a service's database answers `value`.
+  bool WaitForQuery(const std::string& service, const std::string& sql, std::int64_t value, int seconds) const;
+
+  // Waits until sagas have ended and events are delivered, then runs flotilla-check on everything; "" or its output.
+  std::string Check();
+
+  // --- what tests do all the time
+  void PutSku(const std::string& sku, std::int64_t price, std::int64_t quantity);
+  inventory::v1::Stock Stock(const std::string& sku);
+  void OpenWallet(const std::string& user, std::int64_t balance);
+  std::int64_t Balance(const std::string& user);
+
+ private:
+  struct Instance {
+    std::string service;
+    int port;
+    std::vector<std::string> command;
+  };
+  std::string log(const std::string& name) const { return (folder_ / (name + ".log")).string(); }
+
+  std::filesystem::path folder_;
+  std::string bin_;
+  std::string admin_uri_;
+  std::string prefix_;  // of the database names
+  std::map<std::string, int> ports_;
+  std::map<std::string, Instance> instances_;
+  std::map<std::string, std::unique_ptr<Process>> processes_;
+  std::map<std::string, int> counters_;
+};
+
+struct Result {
+  grpc::Status status;
+  std::string reason;  // ErrorInfo reason
+  std::string field;   // first BadRequest field
+  order::v1::Order order;
+};
+
+using Items = std::vector<std::pair<std::string, std::int64_t>>;
+
+Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key, const Items& items,
+                   int timeout_ms = 5000);
+Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
+            int timeout_ms = 5000);
+Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
+Result GetOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
+// The parts of an error that programs read.
+Result Explain(const grpc::Status& status);
+void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_ms);
+
+}  // namespace flotilla::fleet

@@ -1,0 +1,241 @@
+// The ways of an order, on the real fleet.
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "fleet/fleet.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::fleet {
+namespace {
+
+using order::v1::ORDER_STATE_CANCELLED;
+using order::v1::ORDER_STATE_PAID;
+using testing::ElementsAre;
+
+class OrderFlow : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fleet = new Fleet;
+    fleet->StartAll();
+  }
+  static void TearDownTestSuite() {
+    EXPECT_EQ(fleet->Check(), "");
+    delete fleet;
+    fleet = nullptr;
+  }
+  static inline Fleet* fleet = nullptr;
+};
+
+TEST_F(OrderFlow, PaidOrderMovesStockAndMoneyAndTellsTheUser) {
+  fleet->PutSku("paid-a", 250, 10);
+  fleet->PutSku("paid-b", 100, 10);
+  fleet->OpenWallet("paula", 10000);
+  auto stub = fleet->orders();
+  const Result result = CreateOrder(*stub, "paula", "k1", {{"paid-a", 2}, {"paid-b", 3}});
+  ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+  EXPECT_EQ(result.order.state(), ORDER_STATE_PAID);
+  EXPECT_EQ(result.order.total().minor_units(), 2 * 250 + 3 * 100);
+  EXPECT_EQ(result.order.total().currency_code(), "EUR");
+  EXPECT_EQ(result.order.version(), 2);
+  EXPECT_EQ(fleet->Balance("paula"), 10000 - 800);
+  EXPECT_EQ(fleet->Stock("paid-a").available(), 8);
+  EXPECT_EQ(fleet->Stock("paid-a").reserved(), 0);
+  EXPECT_EQ(fleet->Stock("paid-a").sold(), 2);
+
+  grpc::ClientContext context;
+  SetCall(context, "paula", 10000);
+  auto stream = fleet->notifications()->Subscribe(&context, {});
+  std::vector<std::string> types;
+  notify::v1::SubscribeResponse response;
+  while (types.size() < 2 && stream->Read(&response)) {
+    EXPECT_EQ(response.notification().order_id(), result.order.order_id());
+    EXPECT_EQ(response.notification().sequence(), static_cast<std::int64_t>(types.size()) + 1);
+    types.push_back(response.notification().type());
+  }
+  EXPECT_THAT(types, ElementsAre("order.reserved", "order.paid"));
+  context.TryCancel();
+  stream->Finish();
+
+  const Result read = GetOrder(*stub, "paula", result.order.order_id());
+  EXPECT_EQ(read.order.SerializeAsString(), result.order.SerializeAsString());
+}
+
+TEST_F(OrderFlow, LiveSubscriberIsToldOfANewOrder) {
+  fleet->PutSku("live", 1, 10);
+  fleet->OpenWallet("livia", 10);
+  grpc::ClientContext context;
+  SetCall(context, "livia", 10000);
+  auto stream = fleet->notifications()->Subscribe(&context, {});
+  ASSERT_TRUE(CreateOrder(*fleet->orders(), "livia", "k", {{"live", 1}}).status.ok());
+  notify::v1::SubscribeResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.notification().type(), "order.reserved");
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.notification().type(), "order.paid");
+  context.TryCancel();
+  stream->Finish();
+}
+
+TEST_F(OrderFlow, SoldOutWritesNothing) {
+  fleet->PutSku("scarce", 100, 1);
+  fleet->OpenWallet("sam", 1000);
+  const auto rows = fleet->Query("order", "SELECT count(*) FROM orders");
+  const Result result = CreateOrder(*fleet->orders(), "sam", "k", {{"scarce", 2}});
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(result.reason, "OUT_OF_STOCK");
+  EXPECT_EQ(fleet->Query("order", "SELECT count(*) FROM orders"), rows);
+  EXPECT_EQ(fleet->Stock("scarce").available(), 1);
+  // A refusal doesn't spend the key.
+  EXPECT_EQ(CreateOrder(*fleet->orders(), "sam", "k", {{"scarce", 1}}).order.state(), ORDER_STATE_PAID);
+}
+
+TEST_F(OrderFlow, RefusedChargeGivesTheStockBack) {
+  fleet->PutSku("dear", 5000, 3);
+  fleet->OpenWallet("poor", 4999);
+  auto stub = fleet->orders();
+  const Result result = CreateOrder(*stub, "poor", "k", {{"dear", 1}});
+  ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+  EXPECT_EQ(result.order.state(), ORDER_STATE_CANCELLED);
+  EXPECT_EQ(result.order.cancel_reason(), "INSUFFICIENT_FUNDS");
+  EXPECT_EQ(fleet->Stock("dear").available(), 3);
+  EXPECT_EQ(fleet->Stock("dear").reserved(), 0);
+  EXPECT_EQ(fleet->Balance("poor"), 4999);
+  // The same key gets the same answer.
+  const Result again = CreateOrder(*stub, "poor", "k", {{"dear", 1}});
+  EXPECT_EQ(again.order.SerializeAsString(), result.order.SerializeAsString());
+}
+
+TEST_F(OrderFlow, UserWithoutWalletIsCompensatedToo) {
+  fleet->PutSku("nowallet", 5, 3);
+  const Result result = CreateOrder(*fleet->orders(), "walletless", "k", {{"nowallet", 1}});
+  ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+  EXPECT_EQ(result.order.state(), ORDER_STATE_CANCELLED);
+  EXPECT_EQ(result.order.cancel_reason(), "UNKNOWN_ACCOUNT");
+  EXPECT_EQ(fleet->Stock("nowallet").available(), 3);
+}
+
+TEST_F(OrderFlow, SameKeySameReplyOtherBodyRefused) {
+  fleet->PutSku("twice", 10, 100);
+  fleet->OpenWallet("ida", 1000);
+  auto stub = fleet->orders();
+  const Result first = CreateOrder(*stub, "ida", "key", {{"twice", 1}});
+  const Result second = CreateOrder(*stub, "ida", "key", {{"twice", 1}});
+  ASSERT_TRUE(second.status.ok()) << second.status.error_message();
+  EXPECT_EQ(second.order.SerializeAsString(), first.order.SerializeAsString());
+  const Result other = CreateOrder(*stub, "ida", "key", {{"twice", 2}});
+  EXPECT_EQ(other.status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(other.reason, "IDEMPOTENCY_KEY_REUSED");
+  EXPECT_EQ(fleet->Balance("ida"), 990);
+  EXPECT_EQ(fleet->Stock("twice").available(), 99);
+  // Another user's key is another key.
+  fleet->OpenWallet("ivo", 1000);
+  EXPECT_NE(CreateOrder(*stub, "ivo", "key", {{"twice", 1}}).order.order_id(), first.order.order_id());
+}
+
+TEST_F(OrderFlow, SameKeyAtOnceIsOneOrder) {
+  fleet->PutSku("burst", 10, 100);
+  fleet->OpenWallet("bert", 1000);
+  std::vector<std::thread> threads;
+  std::vector<Result> results(16);
+  for (auto& result : results) {
+    threads.emplace_back([&result] { result = CreateOrder(*fleet->orders(), "bert", "same", {{"burst", 1}}); });
+  }
+  for (auto& thread : threads) thread.join();
+  std::set<std::string> ids;
+  for (auto& result : results) {
+    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+    ids.insert(result.order.order_id());
+  }
+  EXPECT_EQ(ids.size(), 1u);
+  EXPECT_EQ(fleet->Balance("bert"), 990);
+  EXPECT_EQ(fleet->Stock("burst").available(), 99);
+}
+
+TEST_F(OrderFlow, TwoHundredBuyersForTwentyUnits) {
+  fleet->PutSku("rare", 100, 20);
+  for (int i = 0; i < 200; ++i) fleet->OpenWallet("buyer" + std::to_string(i), 100);
+  std::atomic<int> paid = 0, sold_out = 0, other = 0, next = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 20; ++t) {
+    threads.emplace_back([&] {
+      auto stub = fleet->orders();
+      for (int i = next++; i < 200; i = next++) {
+        const Result result = CreateOrder(*stub, "buyer" + std::to_string(i), "k", {{"rare", 1}});
+        if (result.status.ok() && result.order.state() == ORDER_STATE_PAID) {
+          ++paid;
+        } else if (result.reason == "OUT_OF_STOCK") {
+          ++sold_out;
+        } else {
+          ++other;
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(paid, 20);
+  EXPECT_EQ(sold_out, 180);
+  EXPECT_EQ(other, 0);
+  EXPECT_EQ(fleet->Stock("rare").sold(), 20);
+}
+
+TEST_F(OrderFlow, CancelGivesStockAndMoneyBackOnce) {
+  fleet->PutSku("undo", 100, 5);
+  fleet->OpenWallet("uma", 1000);
+  auto stub = fleet->orders();
+  const Result paid = CreateOrder(*stub, "uma", "k", {{"undo", 2}});
+  ASSERT_EQ(paid.order.state(), ORDER_STATE_PAID);
+  const Result cancelled = CancelOrder(*stub, "uma", paid.order.order_id());
+  ASSERT_TRUE(cancelled.status.ok()) << cancelled.status.error_message();
+  EXPECT_EQ(cancelled.order.state(), ORDER_STATE_CANCELLED);
+  EXPECT_EQ(fleet->Balance("uma"), 1000);
+  EXPECT_EQ(fleet->Stock("undo").available(), 5);
+  EXPECT_EQ(fleet->Stock("undo").sold(), 0);
+  const Result again = CancelOrder(*stub, "uma", paid.order.order_id());
+  EXPECT_EQ(again.order.state(), ORDER_STATE_CANCELLED);
+  EXPECT_EQ(fleet->Balance("uma"), 1000);
+}
+
+TEST_F(OrderFlow, ListPagesNewestFirst) {
+  fleet->PutSku("list", 1, 100);
+  fleet->OpenWallet("lisa", 100);
+  auto stub = fleet->orders();
+  std::vector<std::string> placed;
+  for (int i = 0; i < 5; ++i) placed.push_back(CreateOrder(*stub, "lisa", "k" + std::to_string(i), {{"list", 1}}).order.order_id());
+  std::vector<std::string> listed;
+  std::string token;
+  do {
+    grpc::ClientContext context;
+    SetCall(context, "lisa", 5000);
+    order::v1::ListOrdersRequest request;
+    request.set_page_size(2);
+    request.set_page_token(token);
+    order::v1::ListOrdersResponse response;
+    ASSERT_TRUE(stub->ListOrders(&context, request, &response).ok());
+    for (auto& order : response.orders()) listed.push_back(order.order_id());
+    token = response.next_page_token();
+  } while (!token.empty());
+  std::reverse(placed.begin(), placed.end());
+  EXPECT_EQ(listed, placed);
+}
+
+TEST_F(OrderFlow, WatchEndsWithTheFinalState) {
+  fleet->PutSku("watch", 1, 10);
+  fleet->OpenWallet("walt", 100);
+  auto stub = fleet->orders();
+  const Result paid = CreateOrder(*stub, "walt", "k", {{"watch", 1}});
+  grpc::ClientContext context;
+  SetCall(context, "walt", 5000);
+  order::v1::WatchOrderRequest request;
+  request.set_order_id(paid.order.order_id());
+  auto stream = stub->WatchOrder(&context, request);
+  order::v1::WatchOrderResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.order().state(), ORDER_STATE_PAID);
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+}  // namespace
+}  // namespace flotilla::fleet
