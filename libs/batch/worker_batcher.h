@@ -4,10 +4,12 @@
 // load a request waits for nothing, at high load the batch grows by itself up to max_batch.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
