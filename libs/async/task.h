@@ -181,7 +181,8 @@ inline auto SleepFor(absl::Duration duration) noexcept {
   return Awaiter{duration};
 }
 
-// Runs all tasks concurrently on this executor's thread; results in the order of the tasks. Only on an executor's thread.
+// Runs all tasks concurrently on this executor's thread; results in the order of the tasks. Only on an executor's
+// thread.
 template <class T>
 Task<std::vector<T>> WhenAll(std::vector<Task<T>> tasks) {
   struct Join {

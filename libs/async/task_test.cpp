@@ -71,7 +71,7 @@ TEST(Task, SwitchToMovesToTheOtherExecutor) {
   const bool moved = BlockOn(one, [](Executor& from, Executor& to) -> Task<bool> {
     const bool before = Executor::Current() == &from;
     co_await SwitchTo(to);
-    co_return before && Executor::Current() == &to;
+    co_return before&& Executor::Current() == &to;
   }(one, two));
   EXPECT_TRUE(moved);
   EXPECT_EQ(Executor::Current(), nullptr);

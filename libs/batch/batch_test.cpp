@@ -74,11 +74,12 @@ TEST(WorkerBatcher, FullQueueRefusesAtOnce) {
     });
     std::vector<async::Task<absl::StatusOr<int>>> calls;
     for (int i = 0; i < 20; ++i) {
-      calls.push_back([](Worker& b, int n, std::atomic<int>& r, std::binary_semaphore& g) -> async::Task<absl::StatusOr<int>> {
-        auto result = co_await b.Call(n);
-        if (absl::IsResourceExhausted(result.status()) && ++r == 16) g.release();
-        co_return result;
-      }(batcher, i, refused, go));
+      calls.push_back(
+          [](Worker& b, int n, std::atomic<int>& r, std::binary_semaphore& g) -> async::Task<absl::StatusOr<int>> {
+            auto result = co_await b.Call(n);
+            if (absl::IsResourceExhausted(result.status()) && ++r == 16) g.release();
+            co_return result;
+          }(batcher, i, refused, go));
     }
     async::BlockOn(executor, async::WhenAll(std::move(calls)));
   }

@@ -20,10 +20,10 @@
 namespace flotilla::batch {
 
 struct WorkerOptions {
-  std::string name;                 // of the threads and metrics, for example "reserve"
-  int workers = 1;                  // threads, each with its own flush function
-  std::size_t max_batch = 256;      // requests a flush
-  std::size_t max_queue = 16384;    // waiting requests; beyond that RESOURCE_EXHAUSTED at once
+  std::string name;               // of the threads and metrics, for example "reserve"
+  int workers = 1;                // threads, each with its own flush function
+  std::size_t max_batch = 256;    // requests a flush
+  std::size_t max_queue = 16384;  // waiting requests; beyond that RESOURCE_EXHAUSTED at once
 };
 
 template <class Request, class Response>

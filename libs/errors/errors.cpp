@@ -22,7 +22,8 @@ google::rpc::Status Details(const absl::Status& status) {
 }
 
 void Attach(absl::Status& status, const google::rpc::Status& proto) {
-  if (proto.details_size() > 0) status.SetPayload(kPayloadUrl, absl::Cord(absl::string_view(proto.SerializeAsString())));
+  if (proto.details_size() > 0)
+    status.SetPayload(kPayloadUrl, absl::Cord(absl::string_view(proto.SerializeAsString())));
 }
 
 }  // namespace
@@ -65,7 +66,8 @@ absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
 
 std::string Reason(const absl::Status& status) {
   if (status.ok()) return "";
-  for (const auto& any : Details(status).details()) {
+  const google::rpc::Status proto = Details(status);  // named: a range-for does not keep a temporary alive
+  for (const auto& any : proto.details()) {
     google::rpc::ErrorInfo info;
     if (any.UnpackTo(&info)) return info.reason();
   }

@@ -1,8 +1,8 @@
 // Errors with a reason a program can read. Inside the fleet an error is an absl::Status whose payload holds the
 // google.rpc.Status details; outside it is a grpc::Status with the same bytes in "grpc-status-details-bin".
 //
-// Which code (after absl/status/status.h): UNAVAILABLE - the caller may retry just this call; ABORTED - the caller should
-// retry at a higher level; FAILED_PRECONDITION - no retry before the state has been changed.
+// Which code (after absl/status/status.h): UNAVAILABLE - the caller may retry just this call; ABORTED - the caller
+// should retry at a higher level; FAILED_PRECONDITION - no retry before the state has been changed.
 #pragma once
 
 #include <initializer_list>

@@ -7,7 +7,8 @@ namespace flotilla::errors {
 namespace {
 
 TEST(Errors, ReasonSurvivesTheWayOverGrpc) {
-  const absl::Status sent = Make(absl::StatusCode::kFailedPrecondition, "OUT_OF_STOCK", "none left", {{"sku", "apple"}});
+  const absl::Status sent =
+      Make(absl::StatusCode::kFailedPrecondition, "OUT_OF_STOCK", "none left", {{"sku", "apple"}});
   const absl::Status got = FromGrpc(ToGrpc(sent));
   EXPECT_EQ(got.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(got.message(), "none left");
@@ -25,7 +26,8 @@ TEST(Errors, InvalidFieldNamesTheField) {
 }
 
 TEST(Errors, RetryDelayIsAddedToTheDetails) {
-  const absl::Status status = WithRetryDelay(Make(absl::StatusCode::kUnavailable, "BUSY", "later"), absl::Milliseconds(1500));
+  const absl::Status status =
+      WithRetryDelay(Make(absl::StatusCode::kUnavailable, "BUSY", "later"), absl::Milliseconds(1500));
   google::rpc::RetryInfo info;
   ASSERT_TRUE(ToProto(status).details(1).UnpackTo(&info));
   EXPECT_EQ(info.retry_delay().seconds(), 1);

@@ -2,8 +2,10 @@
 // idempotent calls on UNAVAILABLE within a budget, the caller's deadline and trace handed on.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -19,8 +21,8 @@ namespace flotilla::rpc {
 class EndpointSource {
  public:
   virtual ~EndpointSource() = default;
-  // Calls `on_change` with all current addresses ("host:port"), once soon and after every change, from any thread, until
-  // the source is destroyed. An empty list is never reported while older addresses are known.
+  // Calls `on_change` with all current addresses ("host:port"), once soon and after every change, from any thread but
+  // one call at a time, until the source is destroyed. An empty list is never reported while older addresses are known.
   virtual void Subscribe(std::function<void(std::vector<std::string>)> on_change) = 0;
 };
 class StaticEndpoints final : public EndpointSource {
@@ -36,44 +38,79 @@ struct CallOptions {
   absl::Duration timeout = absl::Seconds(2);
   absl::Time deadline = absl::InfiniteFuture();  // the earlier of the two counts
   bool idempotent = true;                        // may be sent again on UNAVAILABLE
-  std::string traceparent;                       // of the caller; may be empty
-  std::vector<std::pair<std::string, std::string>> metadata;
+  std::string traceparent = {};                  // of the caller; may be empty
+  std::vector<std::pair<std::string, std::string>> metadata = {};
+};
+
+// Stops calling an endpoint that answers UNAVAILABLE five times in a row: for 200 ms, doubling to 5 s; then one call
+// probes.
+class Breaker {
+ public:
+  // True where a call may go; takes the probe's place where the breaker is half open.
+  bool Allow(absl::Time now);
+  void Report(bool available, absl::Time now);
+
+ private:
+  std::mutex mutex_;
+  int failures_ = 0;
+  absl::Time closed_until_ = absl::InfinitePast();  // no calls before
+  absl::Duration pause_ = absl::ZeroDuration();
+  bool probing_ = false;
+};
+
+struct Endpoint {
+  std::string address;
+  std::shared_ptr<grpc::Channel> channel;
+  std::atomic<int> in_flight = 0;
+  Breaker breaker;
+  std::once_flag stub_once;
+  std::shared_ptr<void> stub;  // of the one service that the pool is for
 };
 
 // The endpoints of one service. Thread-safe. Outlives its calls.
 class ChannelPool {
  public:
-  explicit ChannelPool(std::shared_ptr<EndpointSource> source);
+  ChannelPool(std::string service, std::shared_ptr<EndpointSource> source);
   ~ChannelPool();
 
-  struct Endpoint;  // address, channel, in-flight count, breaker
-  // Least loaded of two random ones whose breaker lets through; null where there is none.
+  const std::string& service() const { return service_; }
+  // The less loaded of two random endpoints whose breaker lets through, preferably another than `avoid`; null where
+  // none.
   std::shared_ptr<Endpoint> Pick(const Endpoint* avoid);
-  static const std::shared_ptr<grpc::Channel>& ChannelOf(const Endpoint& endpoint);
-  void Begin(Endpoint& endpoint);
-  void End(Endpoint& endpoint, const grpc::Status& status);
+  bool empty() const;
+  // One retry for ten successes, ten to begin with: an outage is not made worse by retries.
   bool TakeRetryToken();
-  std::size_t size() const;
+  void Succeeded();
 
  private:
-  struct Impl;
-  std::shared_ptr<Impl> impl_;
+  struct State;
+  const std::string service_;
+  std::shared_ptr<State> state_;  // shared with the subscription
+  std::shared_ptr<EndpointSource> source_;
 };
 
-// Calls methods of one generated service.
+namespace internal {
+void PrepareContext(grpc::ClientContext& context, absl::Time deadline, const CallOptions& options);
+// Waits before the given retry; exponential with jitter.
+absl::Duration RetryDelay(int attempt);
+absl::Status NoEndpoint(const std::string& service);
+}  // namespace internal
+
+// Calls unary methods of one generated service.
 //   rpc::Client<InventoryService> client(pool);
-//   absl::StatusOr<ReserveResponse> r = co_await client.Call(&InventoryService::Stub::PrepareAsyncReserve, request, options);
+//   absl::StatusOr<ReserveResponse> r = co_await client.Call(&InventoryService::Stub::PrepareAsyncReserve, request,
+//   options);
 // Only on a Loop's thread; resumes there. UNAVAILABLE where no endpoint is known or none answers before the deadline.
 template <class Service>
 class Client {
  public:
+  using Stub = typename Service::Stub;
   explicit Client(std::shared_ptr<ChannelPool> pool) : pool_(std::move(pool)) {}
 
   template <class Request, class Response>
   async::Task<absl::StatusOr<Response>> Call(
-      std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (Service::Stub::*prepare)(grpc::ClientContext*,
-                                                                                          const Request&,
-                                                                                          grpc::CompletionQueue*),
+      std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (Stub::*prepare)(grpc::ClientContext*, const Request&,
+                                                                                  grpc::CompletionQueue*),
       Request request, CallOptions options);
 
  private:
@@ -82,4 +119,4 @@ class Client {
 
 }  // namespace flotilla::rpc
 
-#include "rpc/client_inl.h"  // the templates
+#include "rpc/client_inl.h"  // IWYU pragma: export

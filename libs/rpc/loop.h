@@ -24,6 +24,7 @@ class Operation {
       bool await_ready() const noexcept { return false; }
       void await_suspend(std::coroutine_handle<> h) {
         op.handle_ = h;
+        op.callback_ = nullptr;
         Start local = std::move(start);  // the awaiter may be gone before start() returns
         local(static_cast<void*>(&op));
       }
@@ -32,9 +33,18 @@ class Operation {
     return Awaiter{*this, std::move(start)};
   }
 
+  // Without a coroutine: `callback(argument, ok)` runs on the loop's thread when the returned tag is reported.
+  void* OnReport(void (*callback)(void* argument, bool ok), void* argument) {
+    callback_ = callback;
+    argument_ = argument;
+    return this;
+  }
+
  private:
   friend class Loop;
   std::coroutine_handle<> handle_;
+  void (*callback_)(void*, bool) = nullptr;
+  void* argument_ = nullptr;
   bool ok_ = false;
 };
 
@@ -51,11 +61,12 @@ class Loop final : public async::Executor {
 
   grpc::CompletionQueue* queue() { return queue_.get(); }
 
-  // Shuts the queue down, drains it, joins. Sleeping coroutines are resumed at once.
+  // Shuts the queue down, drains it, joins. Sleeping coroutines are resumed at once; none may start an operation any
+  // more.
   void Stop();
 
   // The loop whose thread this is, or null.
-  static Loop* Current();
+  static Loop* Current() noexcept;
 
  private:
   struct Impl;

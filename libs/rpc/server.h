@@ -1,15 +1,19 @@
-// Coroutine gRPC server: handlers are coroutines that return absl::StatusOr<Response> (unary) or absl::Status (streams).
+// Coroutine gRPC server: handlers are coroutines that return absl::StatusOr<Response> (unary) or absl::Status
+// (streams).
 //
 //   rpc::Server server({.listen = "127.0.0.1:0"});
 //   auto service = std::make_shared<InventoryService::AsyncService>();
 //   server.AddService(service);
-//   server.Unary(service.get(), &InventoryService::AsyncService::RequestReserve, "flotilla.inventory.v1.InventoryService/Reserve",
+//   server.Unary(service.get(), &InventoryService::AsyncService::RequestReserve,
+//   "flotilla.inventory.v1.InventoryService/Reserve",
 //       [&](rpc::Call& call, const ReserveRequest& request) -> async::Task<absl::StatusOr<ReserveResponse>> {...});
 //   server.Start();
 //
-// The server answers grpc.health.v1 and reflection itself. Every accepted call is finished exactly once, cancelled ones too.
+// The server answers grpc.health.v1 and reflection itself. Every accepted call is finished exactly once, cancelled ones
+// too. A handler runs on its call's loop and must not block. What it captures must outlive the server.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,29 +30,40 @@ namespace flotilla::rpc {
 
 // One call in progress, handed to its handler. Lives until the handler's coroutine has ended.
 struct Call {
-  std::string_view method;               // "package.Service/Method"
+  std::string_view method;  // "package.Service/Method"
   grpc::ServerContext* context = nullptr;
-  absl::Time deadline;                   // InfiniteFuture() if the client set none
-  std::string user_id;                   // set by the authentication interceptor, else empty
-  std::string traceparent;               // W3C Trace Context, for this call's own span; never empty
-  // True once the client has gone (streams only; a unary call runs to its end).
-  bool cancelled() const { return cancelled_ && *cancelled_; }
-  std::shared_ptr<std::atomic<bool>> cancelled_;
+  absl::Time start;
+  absl::Time deadline;      // for a unary call whose client set none: start + default_deadline
+  std::string user_id;      // set by an interceptor, else empty
+  std::string traceparent;  // W3C Trace Context as the client sent it; an interceptor makes it this call's own span
+  bool stream = false;
+  // True once the client has gone or the server is ending. A unary call runs to its end and never sees it.
+  bool cancelled() const {
+    return cancelled_.load(std::memory_order_acquire) ||
+           (ending_ != nullptr && ending_->load(std::memory_order_acquire));
+  }
+  std::atomic<bool> cancelled_ = false;        // set by the server
+  const std::atomic<bool>* ending_ = nullptr;  // of a stream: the server's flag
+
+  // A metadata value of the client, "" where it is absent.
+  std::string_view Metadata(const char* key) const;
 };
 
-// Sees every call. OnStart may refuse it (auth, limits); OnEnd runs after the reply was handed to gRPC.
+// Sees every call. OnStart may refuse it (identity, limits); OnEnd runs after the reply was handed to gRPC, refused or
+// not.
 class Interceptor {
  public:
   virtual ~Interceptor() = default;
   virtual absl::Status OnStart(Call& call) = 0;
-  virtual void OnEnd(const Call& call, const absl::Status& status, absl::Duration took) = 0;
+  virtual void OnEnd(const Call& call, const absl::Status& status) = 0;
 };
 
 struct ServerOptions {
-  std::string listen = "127.0.0.1:0";      // host:port; port 0 picks one
-  int loops = 2;                           // threads, one completion queue each
+  std::string listen = "127.0.0.1:0";  // host:port; port 0 picks one
+  int loops = 2;                       // threads, one completion queue each
   int max_message_bytes = 4 << 20;
-  int max_concurrent_calls = 20000;        // beyond: RESOURCE_EXHAUSTED (SERVER_BUSY) with RetryInfo
+  int max_metadata_bytes = 16 << 10;
+  int max_concurrent_calls = 20000;                     // beyond: RESOURCE_EXHAUSTED (SERVER_BUSY) with RetryInfo
   absl::Duration default_deadline = absl::Seconds(10);  // for unary calls whose client set none
 };
 
@@ -70,51 +85,83 @@ class ServerReader {  // of a stream from the client
 class Server {
  public:
   explicit Server(ServerOptions options);
-  ~Server();  // Shutdown(ZeroDuration)
+  ~Server();  // Shutdown(0)
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   // All before Start(). Services and interceptors are kept alive by the server; interceptors run in the order added.
-  void AddService(std::shared_ptr<grpc::Service> service);
-  void AddInterceptor(std::shared_ptr<Interceptor> interceptor);
+  void AddService(std::shared_ptr<grpc::Service> service) { services_.push_back(std::move(service)); }
+  void AddInterceptor(std::shared_ptr<Interceptor> interceptor) { interceptors_.push_back(std::move(interceptor)); }
 
-  template <class Service, class Request, class Response>
-  using RequestUnary = void (Service::*)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
-                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*);
-  template <class Base, class Service, class Request, class Response, class Handler>
-  void Unary(Service* service, RequestUnary<Base, Request, Response> request, std::string_view method, Handler handler);
-
+  // Handler: Task<absl::StatusOr<Response>>(Call&, const Request&)
+  template <class Service, class Base, class Request, class Response, class Handler>
+  void Unary(Service* service,
+             void (Base::*request)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
+                                   grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+             std::string_view method, Handler handler);
   // Handler: Task<absl::Status>(Call&, const Request&, ServerWriter<Response>&)
-  template <class Base, class Service, class Request, class Response, class Handler>
+  template <class Service, class Base, class Request, class Response, class Handler>
   void ServerStreaming(Service* service,
                        void (Base::*request)(grpc::ServerContext*, Request*, grpc::ServerAsyncWriter<Response>*,
                                              grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
                        std::string_view method, Handler handler);
   // Handler: Task<absl::StatusOr<Response>>(Call&, ServerReader<Request>&)
-  template <class Base, class Service, class Request, class Response, class Handler>
+  template <class Service, class Base, class Request, class Response, class Handler>
   void ClientStreaming(Service* service,
                        void (Base::*request)(grpc::ServerContext*, grpc::ServerAsyncReader<Response, Request>*,
                                              grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
                        std::string_view method, Handler handler);
   // Handler: Task<absl::Status>(Call&, ServerReader<Request>&, ServerWriter<Response>&)
-  template <class Base, class Service, class Request, class Response, class Handler>
+  template <class Service, class Base, class Request, class Response, class Handler>
   void BidiStreaming(Service* service,
                      void (Base::*request)(grpc::ServerContext*, grpc::ServerAsyncReaderWriter<Response, Request>*,
                                            grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
                      std::string_view method, Handler handler);
 
-  // Binds and serves. UNAVAILABLE naming the address where it is taken. Health answers NOT_SERVING until SetServing(true).
+  // Binds and serves. UNAVAILABLE naming the address where it is taken. Health answers NOT_SERVING until
+  // SetServing(true).
   absl::Status Start();
-  int port() const;                       // the bound port
-  std::vector<Loop*> loops() const;       // valid from Start() to the destructor; background coroutines may run here
-  void SetServing(bool serving);          // grpc.health.v1, for "" and every service
+  int port() const { return port_; }  // the bound port
+  std::vector<Loop*> loops() const;   // from Start() on; background coroutines may run here while the server does
+  void SetServing(bool serving);      // grpc.health.v1, for "" and every service
+  bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
-  // Health NOT_SERVING, no new calls, waits up to `grace` for running ones, cancels the rest, stops the loops.
+  // Health NOT_SERVING, no new calls, streams see cancelled(), waits up to `grace` for running calls, cancels the rest,
+  // stops the loops.
   void Shutdown(absl::Duration grace);
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  template <class S, class B, class Q, class R, class H>
+  struct UnaryMethod;
+  template <class S, class Starter, class Stream, class H>
+  struct StreamMethod;
+  // Counts the coroutines that serve or wait for calls, so that Shutdown knows when the last has ended.
+  struct Alive {
+    explicit Alive(Server& s) : server(&s) { server->alive_.fetch_add(1); }
+    Alive(Alive&& other) noexcept : server(std::exchange(other.server, nullptr)) {}
+    Alive& operator=(Alive&&) = delete;
+    ~Alive() {
+      if (server != nullptr) server->alive_.fetch_sub(1);
+    }
+    Server* server;
+  };
+
+  // The parts of serving a call that don't depend on its types.
+  absl::Status Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream);
+  void End(Call& call, const absl::Status& status);
+
+  const ServerOptions options_;
+  std::vector<std::shared_ptr<grpc::Service>> services_;
+  std::vector<std::shared_ptr<Interceptor>> interceptors_;
+  std::vector<std::function<void(Loop&, grpc::ServerCompletionQueue*)>> methods_;  // each arms one method on one loop
+  std::unique_ptr<grpc::Server> server_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  int port_ = 0;
+  std::atomic<int> alive_ = 0;
+  std::atomic<int> calls_ = 0;
+  std::atomic<bool> stopping_ = false;
 };
 
 }  // namespace flotilla::rpc
 
-#include "rpc/server_inl.h"  // the templates
+#include "rpc/server_inl.h"  // IWYU pragma: export

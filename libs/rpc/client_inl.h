@@ -1,0 +1,54 @@
+// The template of client.h.
+#pragma once
+
+#include "absl/time/clock.h"
+#include "errors/errors.h"
+#include "rpc/client.h"
+
+namespace flotilla::rpc {
+
+template <class Service>
+template <class Request, class Response>
+async::Task<absl::StatusOr<Response>> Client<Service>::Call(
+    std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (Stub::*prepare)(grpc::ClientContext*, const Request&,
+                                                                                grpc::CompletionQueue*),
+    Request request, CallOptions options) {
+  const absl::Time deadline = std::min(options.deadline, absl::Now() + options.timeout);
+  absl::Status last = internal::NoEndpoint(pool_->service());
+  std::shared_ptr<Endpoint> endpoint;
+  for (int attempt = 0;;) {
+    // At the start the registry may not have answered yet; later "none" means that every breaker is open.
+    while ((endpoint = pool_->Pick(endpoint.get())) == nullptr) {
+      if (!pool_->empty() && attempt > 0) co_return last;
+      if (absl::Now() + absl::Milliseconds(20) >= deadline) co_return last;
+      co_await async::SleepFor(absl::Milliseconds(10));
+    }
+    std::call_once(endpoint->stub_once,
+                   [&] { endpoint->stub = std::shared_ptr<Stub>(Service::NewStub(endpoint->channel)); });
+
+    grpc::ClientContext context;
+    internal::PrepareContext(context, deadline, options);
+    Response response;
+    grpc::Status status;
+    Operation operation;
+    endpoint->in_flight.fetch_add(1, std::memory_order_relaxed);
+    auto call = (static_cast<Stub*>(endpoint->stub.get())->*prepare)(&context, request, Loop::Current()->queue());
+    call->StartCall();
+    co_await operation.Run([&](void* tag) { call->Finish(&response, &status, tag); });
+    endpoint->in_flight.fetch_sub(1, std::memory_order_relaxed);
+    const bool unavailable = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    endpoint->breaker.Report(!unavailable, absl::Now());
+
+    if (status.ok()) {
+      pool_->Succeeded();
+      co_return response;
+    }
+    last = errors::FromGrpc(status);
+    const absl::Duration delay = internal::RetryDelay(attempt++);
+    if (!unavailable || !options.idempotent || absl::Now() + delay >= deadline || !pool_->TakeRetryToken())
+      co_return last;
+    co_await async::SleepFor(delay);
+  }
+}
+
+}  // namespace flotilla::rpc

@@ -1,0 +1,132 @@
+#include "rpc/loop.h"
+
+#include <algorithm>
+#include <mutex>
+#include <queue>
+
+#include "absl/time/clock.h"
+#include "grpcpp/alarm.h"
+
+namespace flotilla::rpc {
+namespace {
+
+thread_local Loop* current_loop = nullptr;
+
+}  // namespace
+
+struct Loop::Impl {
+  struct Timer {
+    absl::Time when;
+    std::coroutine_handle<> handle;
+    bool operator<(const Timer& other) const { return when > other.when; }
+  };
+
+  grpc::CompletionQueue* queue;
+  std::mutex mutex;
+  std::vector<std::coroutine_handle<>> posted;
+  std::priority_queue<Timer> timers;
+  bool sleeping = false;    // the thread waits in the queue, so a post must wake it
+  bool wake_armed = false;  // the alarm is set and has not been reported yet; it can be set again only afterwards
+  bool stopping = false;
+  grpc::Alarm wake;
+  std::thread thread;
+
+  // With `mutex` held. No alarm once the queue is shut down: gRPC aborts on that.
+  void WakeLocked() {
+    if (!sleeping || wake_armed || stopping) return;
+    wake_armed = true;
+    wake.Set(queue, gpr_now(GPR_CLOCK_MONOTONIC), this);
+  }
+
+  // Moves what is to run now into `ready`; answers until when the queue may be waited for.
+  absl::Time TakeReady(std::vector<std::coroutine_handle<>>& ready) {
+    std::lock_guard lock(mutex);
+    sleeping = false;
+    ready.swap(posted);
+    if (!timers.empty()) {
+      const absl::Time now = absl::Now();
+      while (!timers.empty() && (stopping || timers.top().when <= now)) {
+        ready.push_back(timers.top().handle);
+        timers.pop();
+      }
+    }
+    if (!ready.empty()) return absl::InfinitePast();
+    sleeping = true;
+    // A stopping loop cannot be woken by an alarm, so it looks by itself.
+    if (stopping) return absl::Now() + absl::Milliseconds(2);
+    return timers.empty() ? absl::InfiniteFuture() : timers.top().when;
+  }
+
+  void Run() {
+    std::vector<std::coroutine_handle<>> ready;
+    for (;;) {
+      ready.clear();
+      const absl::Time until = TakeReady(ready);
+      for (auto handle : ready) handle.resume();
+      void* tag = nullptr;
+      bool ok = false;
+      // After running something only look whether the queue has an event, so that neither side starves the other.
+      const auto status =
+          until == absl::InfiniteFuture()
+              ? (queue->Next(&tag, &ok) ? grpc::CompletionQueue::GOT_EVENT : grpc::CompletionQueue::SHUTDOWN)
+              : queue->AsyncNext(
+                    &tag, &ok,
+                    until == absl::InfinitePast() ? absl::ToChronoTime(absl::UnixEpoch()) : absl::ToChronoTime(until));
+      if (status == grpc::CompletionQueue::SHUTDOWN) return;
+      if (status == grpc::CompletionQueue::TIMEOUT) continue;
+      if (tag == this) {
+        std::lock_guard lock(mutex);
+        wake_armed = false;
+        continue;
+      }
+      auto* operation = static_cast<Operation*>(tag);
+      if (operation->callback_ != nullptr) {
+        operation->callback_(operation->argument_, ok);
+      } else {
+        operation->ok_ = ok;
+        operation->handle_.resume();
+      }
+    }
+  }
+};
+
+Loop::Loop(std::unique_ptr<grpc::CompletionQueue> queue) : queue_(std::move(queue)), impl_(std::make_unique<Impl>()) {
+  impl_->queue = queue_.get();
+  impl_->thread = std::thread([this] {
+    SetCurrent(this);
+    current_loop = this;
+    impl_->Run();
+  });
+}
+
+Loop::~Loop() { Stop(); }
+
+void Loop::Post(std::coroutine_handle<> handle) { PostMany({&handle, 1}); }
+
+void Loop::PostMany(std::span<const std::coroutine_handle<>> handles) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->posted.insert(impl_->posted.end(), handles.begin(), handles.end());
+  impl_->WakeLocked();
+}
+
+void Loop::PostAt(absl::Time when, std::coroutine_handle<> handle) {
+  std::lock_guard lock(impl_->mutex);
+  const bool first = impl_->timers.empty() || when < impl_->timers.top().when;
+  impl_->timers.push({when, handle});
+  if (first) impl_->WakeLocked();
+}
+
+void Loop::Stop() {
+  if (!impl_->thread.joinable()) return;
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->WakeLocked();
+    impl_->stopping = true;
+    queue_->Shutdown();
+  }
+  impl_->thread.join();
+}
+
+Loop* Loop::Current() noexcept { return current_loop; }
+
+}  // namespace flotilla::rpc

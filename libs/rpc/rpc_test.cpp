@@ -1,0 +1,453 @@
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "async/thread_executor.h"
+#include "errors/errors.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "gtest/gtest.h"
+#include "rpc/client.h"
+#include "rpc/server.h"
+#include "test_service.grpc.pb.h"
+
+namespace flotilla::rpc {
+namespace {
+
+using test::Message;
+using test::TestService;
+using Async = TestService::AsyncService;
+
+Message Make(std::int64_t number, std::string text = "") {
+  Message message;
+  message.set_number(number);
+  message.set_text(std::move(text));
+  return message;
+}
+
+// What the handlers below saw.
+struct Seen {
+  std::atomic<int> calls = 0;
+  std::atomic<int> running = 0;
+  std::atomic<bool> cancelled = false;
+  std::atomic<int> fail_first = 0;  // so many calls answer UNAVAILABLE
+  std::mutex mutex;
+  std::string traceparent;
+  absl::Time deadline;
+};
+
+// Echo understands texts: "refuse", "sleep" (number milliseconds), "context".
+struct TestServer {
+  explicit TestServer(ServerOptions options = {}, std::shared_ptr<Interceptor> interceptor = nullptr)
+      : server(options) {
+    auto service = std::make_shared<Async>();
+    server.AddService(service);
+    if (interceptor != nullptr) server.AddInterceptor(interceptor);
+    Seen* s = &seen;
+    server.Unary(service.get(), &Async::RequestEcho, "flotilla.rpc.test.TestService/Echo",
+                 [s](Call& call, const Message& request) { return Echo(s, call, request); });
+    server.ServerStreaming(service.get(), &Async::RequestCount, "flotilla.rpc.test.TestService/Count",
+                           [s](Call& call, const Message& request, ServerWriter<Message>& writer) {
+                             return Count(s, call, request, writer);
+                           });
+    server.ClientStreaming(service.get(), &Async::RequestSum, "flotilla.rpc.test.TestService/Sum",
+                           [](Call&, ServerReader<Message>& reader) { return Sum(reader); });
+    server.BidiStreaming(
+        service.get(), &Async::RequestChat, "flotilla.rpc.test.TestService/Chat",
+        [](Call&, ServerReader<Message>& reader, ServerWriter<Message>& writer) { return Chat(reader, writer); });
+    status = server.Start();
+  }
+  std::string address() const { return "127.0.0.1:" + std::to_string(server.port()); }
+  std::unique_ptr<TestService::Stub> stub() const {
+    grpc::ChannelArguments args;
+    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return TestService::NewStub(grpc::CreateCustomChannel(address(), grpc::InsecureChannelCredentials(), args));
+  }
+
+  static async::Task<absl::StatusOr<Message>> Echo(Seen* seen, Call& call, const Message& request) {
+    const int number = ++seen->calls;
+    if (number <= seen->fail_first) co_return absl::UnavailableError("not yet");
+    if (request.text() == "refuse") {
+      co_return errors::Make(absl::StatusCode::kFailedPrecondition, "OUT_OF_STOCK", "none left", {{"sku", "a"}});
+    }
+    if (request.text() == "sleep") {
+      ++seen->running;
+      co_await async::SleepFor(absl::Milliseconds(request.number()));
+      --seen->running;
+    }
+    if (request.text() == "context") {
+      std::lock_guard lock(seen->mutex);
+      seen->traceparent = call.traceparent;
+      seen->deadline = call.deadline;
+    }
+    co_return request;
+  }
+  static async::Task<absl::Status> Count(Seen* seen, Call& call, const Message& request,
+                                         ServerWriter<Message>& writer) {
+    ++seen->running;
+    for (std::int64_t i = 1; i <= request.number(); ++i) {
+      const bool written = co_await writer.Write(Make(i));
+      if (!written) break;
+    }
+    // "wait": until the client goes or the server ends.
+    while (request.text() == "wait" && !call.cancelled()) co_await async::SleepFor(absl::Milliseconds(5));
+    seen->cancelled = call.cancelled();
+    --seen->running;
+    if (request.text() == "refuse") co_return errors::InvalidField("number", "is too small");
+    co_return absl::OkStatus();
+  }
+  static async::Task<absl::StatusOr<Message>> Sum(ServerReader<Message>& reader) {
+    std::int64_t sum = 0;
+    Message message;
+    for (;;) {
+      const bool read = co_await reader.Read(&message);
+      if (!read) break;
+      if (message.number() < 0) co_return errors::InvalidField("number", "must not be negative");
+      sum += message.number();
+    }
+    co_return Make(sum);
+  }
+  static async::Task<absl::Status> Chat(ServerReader<Message>& reader, ServerWriter<Message>& writer) {
+    Message message;
+    for (;;) {
+      const bool read = co_await reader.Read(&message);
+      if (!read) break;
+      const bool written = co_await writer.Write(Make(message.number() * 2));
+      if (!written) break;
+    }
+    co_return absl::OkStatus();
+  }
+
+  Seen seen;
+  Server server;
+  absl::Status status;
+};
+
+grpc::Status Call1(TestService::Stub& stub, const Message& request, Message* response, int timeout_ms = 5000) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
+  return stub.Echo(&context, request, response);
+}
+
+template <class Condition>
+bool Eventually(Condition condition) {
+  for (int i = 0; i < 500; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+TEST(Server, AnswersAndRefusesWithDetails) {
+  TestServer server;
+  ASSERT_TRUE(server.status.ok()) << server.status;
+  Message response;
+  ASSERT_TRUE(Call1(*server.stub(), Make(7, "hello"), &response).ok());
+  EXPECT_EQ(response.number(), 7);
+  EXPECT_EQ(response.text(), "hello");
+  const grpc::Status refused = Call1(*server.stub(), Make(1, "refuse"), &response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(errors::Reason(errors::FromGrpc(refused)), "OUT_OF_STOCK");
+}
+
+TEST(Server, HandsTheClientsDeadlineAndTraceOn) {
+  TestServer server;
+  grpc::ClientContext context;
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(3);
+  context.set_deadline(deadline);
+  context.AddMetadata("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  Message response;
+  ASSERT_TRUE(server.stub()->Echo(&context, Make(1, "context"), &response).ok());
+  EXPECT_EQ(server.seen.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+  EXPECT_LT(absl::AbsDuration(server.seen.deadline - absl::FromChrono(deadline)), absl::Milliseconds(200));
+}
+
+TEST(Server, ACallPastItsDeadlineIsCutOffAtTheClientAndFinishesAtTheServer) {
+  TestServer server;
+  Message response;
+  EXPECT_EQ(Call1(*server.stub(), Make(300, "sleep"), &response, 50).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(Eventually([&] { return server.seen.running == 0; }));
+}
+
+TEST(Server, StreamsToTheClient) {
+  TestServer server;
+  auto stub = server.stub();
+  grpc::ClientContext context;
+  auto stream = stub->Count(&context, Make(1000));
+  Message message;
+  std::int64_t expected = 0;
+  while (stream->Read(&message)) EXPECT_EQ(message.number(), ++expected);
+  EXPECT_EQ(expected, 1000);
+  EXPECT_TRUE(stream->Finish().ok());
+
+  grpc::ClientContext refused;
+  auto second = stub->Count(&refused, Make(1, "refuse"));
+  while (second->Read(&message)) {
+  }
+  EXPECT_EQ(second->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST(Server, StreamsFromTheClient) {
+  TestServer server;
+  auto stub = server.stub();
+  Message response;
+  grpc::ClientContext context;
+  auto stream = stub->Sum(&context, &response);
+  for (int i = 1; i <= 100; ++i) ASSERT_TRUE(stream->Write(Make(i)));
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(response.number(), 5050);
+
+  grpc::ClientContext refused;
+  auto second = stub->Sum(&refused, &response);
+  second->Write(Make(-1));
+  second->WritesDone();
+  EXPECT_EQ(second->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST(Server, StreamsBothWays) {
+  TestServer server;
+  auto stub = server.stub();
+  grpc::ClientContext context;
+  auto stream = stub->Chat(&context);
+  Message message;
+  for (int i = 1; i <= 100; ++i) {
+    ASSERT_TRUE(stream->Write(Make(i)));
+    ASSERT_TRUE(stream->Read(&message));
+    EXPECT_EQ(message.number(), 2 * i);
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(Server, AStreamsHandlerLearnsThatTheClientHasGone) {
+  TestServer server;
+  auto stub = server.stub();
+  grpc::ClientContext context;
+  auto stream = stub->Count(&context, Make(1, "wait"));
+  Message message;
+  ASSERT_TRUE(stream->Read(&message));
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(Eventually([&] { return server.seen.running == 0; }));
+  EXPECT_TRUE(server.seen.cancelled);
+}
+
+TEST(Server, AThousandCallsAtOnce) {
+  TestServer server;
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  auto pool = std::make_shared<ChannelPool>(
+      "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
+  Client<TestService> client(pool);
+  std::vector<async::Task<absl::StatusOr<Message>>> calls;
+  for (int i = 0; i < 1000; ++i) {
+    calls.push_back(
+        client.Call(&TestService::Stub::PrepareAsyncEcho, Make(20, "sleep"), {.timeout = absl::Seconds(20)}));
+  }
+  const auto results = async::BlockOn(loop, async::WhenAll(std::move(calls)));
+  for (const auto& result : results) EXPECT_TRUE(result.ok()) << result.status();
+}
+
+struct Recorder final : Interceptor {
+  absl::Status OnStart(Call& call) override {
+    call.user_id = std::string(call.Metadata("user"));
+    return call.user_id == "nobody" ? absl::PermissionDeniedError("no") : absl::OkStatus();
+  }
+  void OnEnd(const Call& call, const absl::Status& status) override {
+    std::lock_guard lock(mutex);
+    ++ended[std::string(call.method) + " " + call.user_id + " " + std::string(absl::StatusCodeToString(status.code()))];
+  }
+  std::mutex mutex;
+  std::map<std::string, int> ended;
+};
+
+TEST(Server, InterceptorsSeeAndRefuseCallsOfEveryKind) {
+  auto recorder = std::make_shared<Recorder>();
+  {
+    TestServer server({}, recorder);
+    auto stub = server.stub();
+    for (const char* user : {"anna", "nobody"}) {
+      grpc::ClientContext unary, streaming;
+      unary.AddMetadata("user", user);
+      streaming.AddMetadata("user", user);
+      Message response;
+      stub->Echo(&unary, Make(1), &response);
+      auto stream = stub->Count(&streaming, Make(2));
+      while (stream->Read(&response)) {
+      }
+      stream->Finish();
+    }
+  }
+  EXPECT_EQ(recorder->ended["flotilla.rpc.test.TestService/Echo anna OK"], 1);
+  EXPECT_EQ(recorder->ended["flotilla.rpc.test.TestService/Echo nobody PERMISSION_DENIED"], 1);
+  EXPECT_EQ(recorder->ended["flotilla.rpc.test.TestService/Count anna OK"], 1);
+  EXPECT_EQ(recorder->ended["flotilla.rpc.test.TestService/Count nobody PERMISSION_DENIED"], 1);
+}
+
+TEST(Server, TooManyCallsAreRefusedEarly) {
+  TestServer server({.max_concurrent_calls = 1});
+  std::thread slow([&] {
+    Message response;
+    EXPECT_TRUE(Call1(*server.stub(), Make(500, "sleep"), &response).ok());
+  });
+  ASSERT_TRUE(Eventually([&] { return server.seen.running == 1; }));
+  Message response;
+  const auto status = Call1(*server.stub(), Make(1), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(errors::Reason(errors::FromGrpc(status)), "SERVER_BUSY");
+  slow.join();
+}
+
+TEST(Server, HealthFollowsSetServing) {
+  TestServer server;
+  auto stub =
+      grpc::health::v1::Health::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+  const auto check = [&] {
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckResponse response;
+    EXPECT_TRUE(stub->Check(&context, {}, &response).ok());
+    return response.status();
+  };
+  EXPECT_EQ(check(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  server.server.SetServing(true);
+  EXPECT_EQ(check(), grpc::health::v1::HealthCheckResponse::SERVING);
+}
+
+TEST(Server, ATakenPortIsNamed) {
+  TestServer first;
+  Server second({.listen = first.address()});
+  const absl::Status status = second.Start();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(status.message().find(absl::string_view(first.address())), absl::string_view::npos) << status;
+}
+
+TEST(Server, ShutdownLetsRunningCallsFinishAndEndsStreams) {
+  TestServer server;
+  auto stub = server.stub();
+  grpc::Status unary;
+  std::thread slow([&] {
+    Message response;
+    unary = Call1(*server.stub(), Make(300, "sleep"), &response);
+  });
+  grpc::ClientContext context;
+  auto stream = stub->Count(&context, Make(1, "wait"));
+  Message message;
+  ASSERT_TRUE(stream->Read(&message));
+  ASSERT_TRUE(Eventually([&] { return server.seen.running == 2; }));
+  server.server.Shutdown(absl::Seconds(5));
+  slow.join();
+  EXPECT_TRUE(unary.ok()) << unary.error_message();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(Server, ShutdownCancelsWhatOutlivesTheGrace) {
+  TestServer server;
+  std::thread slow([&] {
+    Message response;
+    EXPECT_FALSE(Call1(*server.stub(), Make(1000, "sleep"), &response).ok());
+  });
+  ASSERT_TRUE(Eventually([&] { return server.seen.running == 1; }));
+  server.server.Shutdown(absl::Milliseconds(50));
+  slow.join();
+}
+
+TEST(Client, RetriesAnIdempotentCall) {
+  TestServer server;
+  server.seen.fail_first = 2;
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  auto pool = std::make_shared<ChannelPool>(
+      "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
+  Client<TestService> client(pool);
+  const auto retried = async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {}));
+  EXPECT_TRUE(retried.ok()) << retried.status();
+  EXPECT_EQ(server.seen.calls, 3);
+  server.seen.calls = 0;
+  const auto once =
+      async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {.idempotent = false}));
+  EXPECT_EQ(once.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.seen.calls, 1);
+}
+
+TEST(Client, ErrorsKeepTheirReason) {
+  TestServer server;
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  auto pool = std::make_shared<ChannelPool>(
+      "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
+  Client<TestService> client(pool);
+  const auto result = async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1, "refuse"), {}));
+  EXPECT_EQ(errors::Reason(result.status()), "OUT_OF_STOCK");
+}
+
+TEST(Client, NoInstanceIsUnavailableWithinTheDeadline) {
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  auto nobody = std::make_shared<ChannelPool>("test", std::make_shared<StaticEndpoints>(std::vector<std::string>{}));
+  const absl::Time start = absl::Now();
+  const auto result =
+      async::BlockOn(loop, Client<TestService>(nobody).Call(&TestService::Stub::PrepareAsyncEcho, Make(1),
+                                                            {.timeout = absl::Milliseconds(200)}));
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(errors::Reason(result.status()), "NO_INSTANCE");
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+}
+
+class ChangingEndpoints final : public EndpointSource {
+ public:
+  void Subscribe(std::function<void(std::vector<std::string>)> on_change) override {
+    on_change_ = std::move(on_change);
+  }
+  void Set(std::vector<std::string> addresses) { on_change_(std::move(addresses)); }
+
+ private:
+  std::function<void(std::vector<std::string>)> on_change_;
+};
+
+TEST(Client, CallsGoOnWhileInstancesComeAndGo) {
+  auto first = std::make_unique<TestServer>();
+  TestServer second;
+  auto source = std::make_shared<ChangingEndpoints>();
+  auto pool = std::make_shared<ChannelPool>("test", source);
+  source->Set({first->address()});
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  Client<TestService> client(pool);
+  std::atomic<bool> stop = false;
+  std::atomic<int> failed = 0;
+  std::thread caller([&] {
+    while (!stop) {
+      if (!async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {})).ok()) ++failed;
+    }
+  });
+  ASSERT_TRUE(Eventually([&] { return first->seen.calls > 20; }));
+  source->Set({first->address(), second.address()});
+  EXPECT_TRUE(Eventually([&] { return second.seen.calls > 20; }));
+  first.reset();  // gone before the registry says so
+  source->Set({second.address()});
+  const int before = second.seen.calls;
+  EXPECT_TRUE(Eventually([&] { return second.seen.calls > before + 20; }));
+  stop = true;
+  caller.join();
+  EXPECT_EQ(failed, 0);
+}
+
+TEST(Breaker, OpensAfterFiveFailuresAndProbes) {
+  Breaker breaker;
+  absl::Time now = absl::Now();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(breaker.Allow(now));
+    breaker.Report(false, now);
+  }
+  EXPECT_FALSE(breaker.Allow(now));
+  now += absl::Milliseconds(201);
+  EXPECT_TRUE(breaker.Allow(now));
+  EXPECT_FALSE(breaker.Allow(now)) << "one probe at a time";
+  breaker.Report(false, now);
+  EXPECT_FALSE(breaker.Allow(now + absl::Milliseconds(300))) << "the pause doubles";
+  now += absl::Milliseconds(401);
+  EXPECT_TRUE(breaker.Allow(now));
+  breaker.Report(true, now);
+  EXPECT_TRUE(breaker.Allow(now));
+  EXPECT_TRUE(breaker.Allow(now));
+}
+
+}  // namespace
+}  // namespace flotilla::rpc

@@ -1,0 +1,121 @@
+#include "rpc/server.h"
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "errors/errors.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+
+namespace flotilla::rpc {
+
+std::string_view Call::Metadata(const char* key) const {
+  const auto it = context->client_metadata().find(key);
+  if (it == context->client_metadata().end()) return {};
+  return {it->second.data(), it->second.size()};
+}
+
+Server::Server(ServerOptions options) : options_(std::move(options)) {
+  // Both are switches of the process: they apply to servers built from now on.
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+absl::Status Server::Start() {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
+  builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a taken port is an error, not a shared one
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options_.max_metadata_bytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 4096);
+  // Matches the clients' pings (client.cpp); stricter rules answer them with too_many_pings.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Only reflection is served by gRPC's own threads.
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
+  for (auto& service : services_) builder.RegisterService(service.get());
+  std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
+  for (int i = 0; i < options_.loops; ++i) queues.push_back(builder.AddCompletionQueue());
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port_ == 0) {
+    server_.reset();
+    for (auto& queue : queues) {
+      queue->Shutdown();
+      void* tag = nullptr;
+      bool ok = false;
+      while (queue->Next(&tag, &ok)) {
+      }
+    }
+    return absl::UnavailableError("cannot listen on " + options_.listen + ": is the address taken?");
+  }
+  SetServing(false);
+  for (auto& queue : queues) {
+    auto* raw = queue.get();
+    loops_.push_back(std::make_unique<Loop>(std::move(queue)));
+    for (auto& arm : methods_) arm(*loops_.back(), raw);
+  }
+  return absl::OkStatus();
+}
+
+std::vector<Loop*> Server::loops() const {
+  std::vector<Loop*> out;
+  for (const auto& loop : loops_) out.push_back(loop.get());
+  return out;
+}
+
+void Server::SetServing(bool serving) {
+  if (server_ != nullptr) server_->GetHealthCheckService()->SetServingStatus(serving);
+}
+
+absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream) {
+  const int running = calls_.fetch_add(1) + 1;
+  call.method = method;
+  call.context = &context;
+  call.stream = stream;
+  if (stream) call.ending_ = &stopping_;
+  call.start = absl::Now();
+  const auto deadline = context.deadline();
+  if (deadline != std::chrono::system_clock::time_point::max()) {
+    call.deadline = absl::FromChrono(deadline);
+  } else {
+    call.deadline = stream ? absl::InfiniteFuture() : call.start + options_.default_deadline;
+  }
+  call.traceparent = std::string(call.Metadata("traceparent"));
+  if (running > options_.max_concurrent_calls) {
+    return errors::WithRetryDelay(
+        errors::Make(absl::StatusCode::kResourceExhausted, "SERVER_BUSY", "too many calls at once"),
+        absl::Milliseconds(100));
+  }
+  for (auto& interceptor : interceptors_) {
+    if (auto status = interceptor->OnStart(call); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void Server::End(Call& call, const absl::Status& status) {
+  for (auto& interceptor : interceptors_) interceptor->OnEnd(call, status);
+  calls_.fetch_sub(1);
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  if (server_ == nullptr) return;
+  SetServing(false);
+  stopping_.store(true, std::memory_order_release);
+  // Returns when all calls are finished; those that are not by then are cancelled.
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  // Handlers end by themselves: whatever they wait for answers in bounded time.
+  while (alive_.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (auto& loop : loops_) loop->Stop();
+  server_.reset();
+}
+
+}  // namespace flotilla::rpc
