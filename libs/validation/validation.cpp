@@ -1,0 +1,40 @@
+#include "validation/validation.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+
+namespace flotilla::validation {
+namespace {
+
+constexpr std::size_t kMaxLength = 64;
+
+bool Fits(std::string_view text) { return !text.empty() && text.size() <= kMaxLength; }
+
+}  // namespace
+
+bool IsName(std::string_view text) {
+  return Fits(text) && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
+bool IsKey(std::string_view text) {
+  return Fits(text) && std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isprint(c); });
+}
+
+bool IsUuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : !absl::ascii_isxdigit(static_cast<unsigned char>(text[i]))) return false;
+  }
+  return true;
+}
+
+bool IsCurrency(std::string_view text) {
+  return text.size() == 3 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isupper(c); });
+}
+
+}  // namespace flotilla::validation

@@ -1,0 +1,40 @@
+#include "validation/validation.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace flotilla::validation {
+namespace {
+
+TEST(Validation, Names) {
+  EXPECT_TRUE(IsName("a.B_c-9"));
+  EXPECT_TRUE(IsName(std::string(64, 'x')));
+  for (const std::string& bad : {std::string(), std::string(65, 'x'), std::string("a b"), std::string("a{b}"),
+                                 std::string("\xc3\xa4"), std::string("a\0b", 3)}) {
+    EXPECT_FALSE(IsName(bad)) << bad;
+  }
+}
+
+TEST(Validation, Keys) {
+  EXPECT_TRUE(IsKey("any key: ok!"));
+  for (const std::string& bad : {std::string(), std::string(65, 'x'), std::string("a\nb"), std::string("\xff")}) {
+    EXPECT_FALSE(IsKey(bad)) << bad;
+  }
+}
+
+TEST(Validation, Uuids) {
+  EXPECT_TRUE(IsUuid("01234567-89ab-CDEF-0123-456789abcdef"));
+  for (const char* bad : {"", "01234567-89ab-cdef-0123-456789abcde", "01234567-89ab-cdef-0123-456789abcdeg",
+                          "0123456789ab-cdef-0123-456789abcdef0-", "01234567x89ab-cdef-0123-456789abcdef"}) {
+    EXPECT_FALSE(IsUuid(bad)) << bad;
+  }
+}
+
+TEST(Validation, Currencies) {
+  EXPECT_TRUE(IsCurrency("EUR"));
+  for (const char* bad : {"", "eur", "EU", "EURO", "E1R"}) EXPECT_FALSE(IsCurrency(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace flotilla::validation

@@ -1,0 +1,127 @@
+#include "order/api/order_api.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "absl/time/clock.h"
+#include "order/api/parse.h"
+#include "order/codec/codec.h"
+#include "telemetry/metrics.h"
+
+namespace flotilla::order {
+namespace {
+
+// A slow order is answered with the state reached so far, before the client gives up.
+constexpr absl::Duration kLongestAnswer = absl::Seconds(5);
+constexpr absl::Duration kReplyMargin = absl::Milliseconds(50);
+
+// How soon a watch notices that its client has gone.
+constexpr absl::Duration kWatchTurn = absl::Seconds(1);
+
+absl::Time AnswerBy(const rpc::Call& call) {
+  return std::min(call.deadline - kReplyMargin, call.start + kLongestAnswer);
+}
+
+prometheus::Counter& Answered(const char* outcome) {
+  return telemetry::Counter("flotilla_orders_total", "CreateOrder calls answered, by outcome", {{"outcome", outcome}});
+}
+
+}  // namespace
+
+OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, Orders& orders, OrderHub& hub)
+    : flow_(flow),
+      orders_(orders),
+      hub_(hub),
+      paid_(Answered("paid")),
+      cancelled_(Answered("cancelled")),
+      unsettled_(Answered("unsettled")),
+      refused_(Answered("refused")) {
+  using Service = v1::OrderService::AsyncService;
+  auto service = std::make_shared<Service>();
+  server.AddService(service);
+  const auto add = [&](auto requester, const char* method, auto handler) {
+    server.Unary(service.get(), requester, method,
+                 [this, handler](rpc::Call& call, const auto& request) { return (this->*handler)(call, request); });
+  };
+  add(&Service::RequestCreateOrder, "flotilla.order.v1.OrderService/CreateOrder", &OrderApi::CreateOrder);
+  add(&Service::RequestGetOrder, "flotilla.order.v1.OrderService/GetOrder", &OrderApi::GetOrder);
+  add(&Service::RequestListOrders, "flotilla.order.v1.OrderService/ListOrders", &OrderApi::ListOrders);
+  add(&Service::RequestCancelOrder, "flotilla.order.v1.OrderService/CancelOrder", &OrderApi::CancelOrder);
+  server.ServerStreaming(
+      service.get(), &Service::RequestWatchOrder, "flotilla.order.v1.OrderService/WatchOrder",
+      [this](rpc::Call& call, const v1::WatchOrderRequest& request, rpc::ServerWriter<v1::WatchOrderResponse>& writer) {
+        return WatchOrder(call, request, writer);
+      });
+}
+
+OrderApi::Reply<v1::CreateOrderResponse> OrderApi::CreateOrder(rpc::Call& call, const v1::CreateOrderRequest& request) {
+  absl::StatusOr<Order> draft = Parse(call.user_id, request);
+  if (!draft.ok()) co_return draft.status();
+  const absl::StatusOr<Order> order = co_await flow_.Create(*std::move(draft), AnswerBy(call), call.traceparent);
+  if (!order.ok()) {
+    refused_.Increment();
+    co_return order.status();
+  }
+  (order->state == State::kPaid ? paid_ : order->state == State::kCancelled ? cancelled_ : unsettled_).Increment();
+  v1::CreateOrderResponse response;
+  *response.mutable_order() = ToProto(*order);
+  co_return response;
+}
+
+OrderApi::Reply<v1::GetOrderResponse> OrderApi::GetOrder(rpc::Call& call, const v1::GetOrderRequest& request) {
+  absl::StatusOr<OrderKey> key = ParseKey(call.user_id, request.order_id());
+  if (!key.ok()) co_return key.status();
+  const absl::StatusOr<Order> order = co_await flow_.Read(*std::move(key));
+  if (!order.ok()) co_return order.status();
+  v1::GetOrderResponse response;
+  *response.mutable_order() = ToProto(*order);
+  co_return response;
+}
+
+OrderApi::Reply<v1::ListOrdersResponse> OrderApi::ListOrders(rpc::Call& call, const v1::ListOrdersRequest& request) {
+  absl::StatusOr<ListQuery> query = Parse(call.user_id, request);
+  if (!query.ok()) co_return query.status();
+  const int page = query->limit;
+  query->limit = page + 1;  // one more tells whether there is a next page
+  absl::StatusOr<std::vector<Order>> orders = co_await orders_.List(*std::move(query));
+  if (!orders.ok()) co_return orders.status();
+  v1::ListOrdersResponse response;
+  const std::size_t count = std::min(orders->size(), static_cast<std::size_t>(page));
+  for (std::size_t i = 0; i < count; ++i) *response.add_orders() = ToProto((*orders)[i]);
+  if (orders->size() > count) response.set_next_page_token(PageToken((*orders)[count - 1]));
+  co_return response;
+}
+
+OrderApi::Reply<v1::CancelOrderResponse> OrderApi::CancelOrder(rpc::Call& call, const v1::CancelOrderRequest& request) {
+  absl::StatusOr<OrderKey> key = ParseKey(call.user_id, request.order_id());
+  if (!key.ok()) co_return key.status();
+  const absl::StatusOr<Order> order = co_await flow_.Cancel(*std::move(key), AnswerBy(call), call.traceparent);
+  if (!order.ok()) co_return order.status();
+  v1::CancelOrderResponse response;
+  *response.mutable_order() = ToProto(*order);
+  co_return response;
+}
+
+async::Task<absl::Status> OrderApi::WatchOrder(rpc::Call& call, const v1::WatchOrderRequest& request,
+                                               rpc::ServerWriter<v1::WatchOrderResponse>& writer) {
+  absl::StatusOr<OrderKey> key = ParseKey(call.user_id, request.order_id());
+  if (!key.ok()) co_return key.status();
+  const auto ticket = hub_.Register(key->order_id);
+  absl::StatusOr<Order> order = co_await flow_.Read(*std::move(key));
+  if (!order.ok()) co_return order.status();
+  for (std::int64_t sent = 0;;) {
+    if (order->version > sent) {
+      v1::WatchOrderResponse response;
+      *response.mutable_order() = ToProto(*order);
+      const bool written = co_await writer.Write(response);
+      if (!written) co_return absl::CancelledError("the client has gone");
+      sent = order->version;
+    }
+    if (Settled(order->state)) co_return absl::OkStatus();
+    if (call.cancelled()) co_return absl::UnavailableError("the stream was cancelled or the server is stopping");
+    order = co_await flow_.Next(*ticket, *std::move(order), absl::Now() + kWatchTurn);
+    if (!order.ok()) co_return order.status();
+  }
+}
+
+}  // namespace flotilla::order

@@ -1,0 +1,38 @@
+// flotilla.order.v1.OrderService: proto <-> domain, validation, status.
+#pragma once
+
+#include "async/task.h"
+#include "flotilla/order/v1/order_service.grpc.pb.h"
+#include "order/store/orders.h"
+#include "order/workflow/order_flow.h"
+#include "prometheus/counter.h"
+#include "rpc/server.h"
+
+namespace flotilla::order {
+
+class OrderApi {
+ public:
+  // Adds the service to `server`. The references outlive it.
+  OrderApi(rpc::Server& server, OrderFlow& flow, Orders& orders, OrderHub& hub);
+
+ private:
+  template <class Response>
+  using Reply = async::Task<absl::StatusOr<Response>>;
+
+  Reply<v1::CreateOrderResponse> CreateOrder(rpc::Call& call, const v1::CreateOrderRequest& request);
+  Reply<v1::GetOrderResponse> GetOrder(rpc::Call& call, const v1::GetOrderRequest& request);
+  Reply<v1::ListOrdersResponse> ListOrders(rpc::Call& call, const v1::ListOrdersRequest& request);
+  Reply<v1::CancelOrderResponse> CancelOrder(rpc::Call& call, const v1::CancelOrderRequest& request);
+  async::Task<absl::Status> WatchOrder(rpc::Call& call, const v1::WatchOrderRequest& request,
+                                       rpc::ServerWriter<v1::WatchOrderResponse>& writer);
+
+  OrderFlow& flow_;
+  Orders& orders_;
+  OrderHub& hub_;
+  prometheus::Counter& paid_;
+  prometheus::Counter& cancelled_;
+  prometheus::Counter& unsettled_;
+  prometheus::Counter& refused_;
+};
+
+}  // namespace flotilla::order

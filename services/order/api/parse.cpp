@@ -1,0 +1,88 @@
+#include "order/api/parse.h"
+
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "errors/errors.h"
+#include "validation/validation.h"
+
+namespace flotilla::order {
+namespace {
+
+constexpr int kMaxItems = 100;
+constexpr std::int64_t kMaxQuantity = 1000000;
+constexpr int kDefaultPage = 50;
+constexpr int kMaxPage = 1000;
+
+absl::Status CheckUser(const std::string& user_id) {
+  if (!user_id.empty()) return absl::OkStatus();
+  return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER",
+                      "the call carries no user (metadata flotilla-user)");
+}
+
+}  // namespace
+
+absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request) {
+  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (!validation::IsKey(request.idempotency_key())) {
+    return errors::InvalidField("idempotency_key", validation::kKeyRule);
+  }
+  if (request.payment_method() != v1::PAYMENT_METHOD_WALLET) {
+    return errors::InvalidField("payment_method", "must be PAYMENT_METHOD_WALLET");
+  }
+  if (request.items_size() < 1 || request.items_size() > kMaxItems) {
+    return errors::InvalidField("items", "must hold 1 to 100 lines");
+  }
+  Order order;
+  order.lines.reserve(static_cast<std::size_t>(request.items_size()));
+  std::set<std::string_view> skus;
+  for (int i = 0; i < request.items_size(); ++i) {
+    const auto& item = request.items(i);
+    const auto field = [i](const char* name) { return "items[" + std::to_string(i) + "]." + name; };
+    if (!validation::IsName(item.sku())) return errors::InvalidField(field("sku"), validation::kNameRule);
+    if (!skus.insert(item.sku()).second) return errors::InvalidField(field("sku"), "stands in an earlier line already");
+    if (item.quantity() < 1 || item.quantity() > kMaxQuantity) {
+      return errors::InvalidField(field("quantity"), "must be 1 to 1000000");
+    }
+    order.lines.push_back({item.sku(), item.quantity()});
+  }
+  order.user_id = user_id;
+  order.idempotency_key = request.idempotency_key();
+  order.order_id = OrderId(user_id, request.idempotency_key());
+  order.body_hash = BodyHash(order.lines, PaymentMethod::kWallet);
+  return order;
+}
+
+absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id) {
+  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (!validation::IsUuid(order_id)) return errors::InvalidField("order_id", validation::kUuidRule);
+  return OrderKey{user_id, absl::AsciiStrToLower(order_id)};
+}
+
+absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request) {
+  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (request.page_size() < 0 || request.page_size() > kMaxPage) {
+    return errors::InvalidField("page_size", "must be 0 to 1000");
+  }
+  ListQuery query;
+  query.user_id = user_id;
+  query.limit = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  if (!request.page_token().empty()) {
+    const std::string& token = request.page_token();
+    const std::size_t dot = token.find('.');
+    std::int64_t micros = 0;
+    if (dot == std::string::npos || !absl::SimpleAtoi(token.substr(0, dot), &micros) ||
+        !validation::IsUuid(token.substr(dot + 1))) {
+      return errors::InvalidField("page_token", "was not given by this service");
+    }
+    query.before = ListQuery::Position{absl::FromUnixMicros(micros), token.substr(dot + 1)};
+  }
+  return query;
+}
+
+std::string PageToken(const Order& last) {
+  return std::to_string(absl::ToUnixMicros(last.created_at)) + "." + last.order_id;
+}
+
+}  // namespace flotilla::order

@@ -1,0 +1,20 @@
+// Requests of OrderService checked and turned into domain values. Errors: INVALID_ARGUMENT (INVALID_FIELD) naming the
+// field, UNAUTHENTICATED (NO_USER) where the call has no user.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "flotilla/order/v1/order_service.pb.h"
+#include "order/domain/order.h"
+#include "order/store/order_store.h"
+
+namespace flotilla::order {
+
+// An order without prices and times.
+absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request);
+absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id);
+absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request);
+
+// The token of the page after `last`: opaque to clients.
+std::string PageToken(const Order& last);
+
+}  // namespace flotilla::order

@@ -1,0 +1,78 @@
+#include "order/api/parse.h"
+
+#include "errors/errors.h"
+#include "google/rpc/error_details.pb.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::order {
+namespace {
+
+v1::CreateOrderRequest Good() {
+  v1::CreateOrderRequest request;
+  request.set_idempotency_key("key");
+  request.set_payment_method(v1::PAYMENT_METHOD_WALLET);
+  request.add_items()->set_sku("sku");
+  request.mutable_items(0)->set_quantity(2);
+  return request;
+}
+
+std::string Field(const absl::Status& status) {
+  const google::rpc::Status proto = errors::ToProto(status);
+  for (const auto& any : proto.details()) {
+    google::rpc::BadRequest bad;
+    if (any.UnpackTo(&bad) && bad.field_violations_size() == 1) return bad.field_violations(0).field();
+  }
+  return "";
+}
+
+TEST(Parse, AnOrderIsIdentifiedByUserAndKey) {
+  const auto order = Parse("anna", Good());
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_EQ(order->order_id, OrderId("anna", "key"));
+  EXPECT_EQ(order->lines, (std::vector<Line>{{"sku", 2}}));
+  EXPECT_EQ(order->user_id, "anna");
+}
+
+TEST(Parse, NobodyIsRefused) {
+  EXPECT_EQ(errors::Reason(Parse("", Good()).status()), "NO_USER");
+  EXPECT_EQ(errors::Reason(ParseKey("", OrderId("a", "b")).status()), "NO_USER");
+}
+
+TEST(Parse, NamesTheWrongField) {
+  auto request = Good();
+  request.mutable_items(0)->set_quantity(1000001);
+  EXPECT_EQ(Field(Parse("anna", request).status()), "items[0].quantity");
+  request = Good();
+  *request.add_items() = request.items(0);
+  EXPECT_EQ(Field(Parse("anna", request).status()), "items[1].sku");
+  request = Good();
+  request.clear_items();
+  EXPECT_EQ(Field(Parse("anna", request).status()), "items");
+  request = Good();
+  request.set_idempotency_key("a\tb");
+  EXPECT_EQ(Field(Parse("anna", request).status()), "idempotency_key");
+  EXPECT_EQ(Field(ParseKey("anna", "12").status()), "order_id");
+}
+
+TEST(Parse, PageTokensRoundTripAndForgedOnesAreRefused) {
+  Order last;
+  last.order_id = OrderId("anna", "k");
+  last.created_at = absl::FromUnixMicros(1700000000123456);
+  v1::ListOrdersRequest request;
+  request.set_page_token(PageToken(last));
+  const auto query = Parse("anna", request);
+  ASSERT_TRUE(query.ok()) << query.status();
+  EXPECT_EQ(query->limit, 50);
+  EXPECT_EQ(query->before->created_at, last.created_at);
+  EXPECT_EQ(query->before->order_id, last.order_id);
+  for (const char* bad : {"x", "1.2", ".", "1700000000123456.", "a.00000000-0000-0000-0000-000000000000"}) {
+    request.set_page_token(bad);
+    EXPECT_EQ(Field(Parse("anna", request).status()), "page_token") << bad;
+  }
+  request.clear_page_token();
+  request.set_page_size(1001);
+  EXPECT_EQ(Field(Parse("anna", request).status()), "page_size");
+}
+
+}  // namespace
+}  // namespace flotilla::order

@@ -1,0 +1,47 @@
+// flotilla-order: orders, from click to paid.
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "order/api/order_api.h"
+#include "order/store/migrations.h"
+#include "order/workflow/order_flow.h"
+#include "runtime/runtime.h"
+
+ABSL_FLAG(absl::Duration, reservation_hold, absl::Minutes(2),
+          "How long stock is held for an order that is not paid yet.");
+
+namespace {
+
+absl::Status Wire(flotilla::runtime::Fleet& fleet) {
+  using namespace flotilla;
+  const auto postgres = fleet.postgres();
+  std::vector<postgres::Migration> migrations = {events::EventTableMigration(), saga::SagaTableMigration()};
+  for (const auto& migration : order::Migrations()) migrations.push_back(migration);
+  if (auto status = postgres::Migrate(postgres, migrations, absl::Seconds(60)); !status.ok()) return status;
+
+  saga::EngineOptions engine;
+  engine.postgres = postgres;
+  engine.owner = absl::StrCat(fleet.instance_id(), "/", absl::Hex(std::random_device{}()));  // new at every start
+  auto* relay = fleet.Keep(std::make_unique<events::Relay>(events::Relay::RelayOptions{
+      .postgres = postgres, .nats = fleet.nats(), .stream = "FLOTILLA_ORDER", .subject = "flotilla.order.event"}));
+  auto* orders =
+      fleet.Keep(std::make_unique<order::Orders>(postgres, engine.owner, engine.lease, [relay] { relay->Wake(); }));
+  auto* hub = fleet.Keep(std::make_unique<order::OrderHub>());
+  auto* participants = fleet.Keep(std::make_unique<order::Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
+                                                                        absl::GetFlag(FLAGS_reservation_hold)));
+  auto* flow = fleet.Keep(std::make_unique<order::OrderFlow>(engine, *orders, *participants, *hub));
+  fleet.Keep(std::make_unique<order::OrderApi>(fleet.server(), *flow, *orders, *hub));
+  fleet.OnStarted([flow, &fleet] {
+    const auto loops = fleet.server().loops();
+    flow->Start({loops.begin(), loops.end()});
+  });
+  fleet.OnStop([flow] { flow->Stop(); });
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return flotilla::runtime::Main(argc, argv, "order", Wire); }

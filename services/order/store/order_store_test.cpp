@@ -1,0 +1,158 @@
+#include "order/store/order_store.h"
+
+#include <cstdlib>
+#include <random>
+#include <set>
+
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+#include "order/codec/codec.h"
+#include "order/store/migrations.h"
+
+namespace flotilla::order {
+namespace {
+
+class OrderStoreTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const char* admin = std::getenv("FLOTILLA_TEST_POSTGRES");
+    ASSERT_NE(admin, nullptr) << "FLOTILLA_TEST_POSTGRES is not set; run the tests through tests/run";
+    database = "order_store_test_" + std::to_string(std::random_device{}());
+    pqxx::connection connection(admin);
+    pqxx::nontransaction(connection).exec("CREATE DATABASE " + database);
+    const std::string uri = admin;
+    options.uri = uri.substr(0, uri.rfind('/') + 1) + database;
+    std::vector<postgres::Migration> migrations = {events::EventTableMigration(), saga::SagaTableMigration()};
+    for (const auto& migration : Migrations()) migrations.push_back(migration);
+    const absl::Status status = postgres::Migrate(options, migrations, absl::Seconds(10));
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  static void TearDownTestSuite() {
+    pqxx::connection connection(std::getenv("FLOTILLA_TEST_POSTGRES"));
+    pqxx::nontransaction(connection).exec("DROP DATABASE IF EXISTS " + database + " WITH (FORCE)");
+  }
+  static Order MakeOrder(const std::string& user, const std::string& key) {
+    Order order;
+    order.user_id = user;
+    order.idempotency_key = key;
+    order.order_id = OrderId(user, key);
+    order.lines = {{"a", 2, 250}, {"b.x", 3, 100}};
+    order.body_hash = BodyHash(order.lines, PaymentMethod::kWallet);
+    order.currency = "EUR";
+    order.total = 800;
+    order.created_at = order.updated_at = ToMicroseconds(absl::Now());
+    return order;
+  }
+  static Placement MakePlacement(const Order& order) {
+    saga::Record record;
+    record.id = order.order_id;
+    record.type = "create";
+    record.data = Encode(order);
+    return {order, EventOf(order, ""), record};
+  }
+  static Change MakeChange(const Order& order, State state, Change::Saga saga, const char* type) {
+    Change change;
+    change.order = Advance(order, state, absl::Now(), state == State::kCancelled ? "WHY" : "");
+    change.event = EventOf(change.order, "");
+    change.record.id = order.order_id;
+    change.record.type = type;
+    change.saga = saga;
+    return change;
+  }
+  static std::int64_t Count(const std::string& sql) {
+    pqxx::connection connection(options.uri);
+    return pqxx::nontransaction(connection).exec1(sql)[0].as<std::int64_t>();
+  }
+  static inline std::string database;
+  static inline postgres::Options options;
+  OrderStore store{options, "me", absl::Seconds(5)};
+};
+
+TEST_F(OrderStoreTest, PlacesOnceAndFindsAgain) {
+  const Order order = MakeOrder("anna", "k1");
+  const std::vector<Placement> twice = {MakePlacement(order), MakePlacement(order)};
+  auto placed = store.Place(twice);
+  ASSERT_TRUE(placed.ok()) << placed.status();
+  EXPECT_FALSE((*placed)[0].existing.has_value());
+  ASSERT_TRUE((*placed)[1].existing.has_value());
+  EXPECT_EQ(*(*placed)[1].existing, order);
+  placed = store.Place(std::span(twice).first(1));
+  ASSERT_TRUE(placed.ok()) << placed.status();
+  EXPECT_EQ(*(*placed)[0].existing, order);
+  EXPECT_EQ(Count("SELECT count(*) FROM event WHERE stream_id = '" + order.order_id + "'"), 1);
+  EXPECT_EQ(Count("SELECT count(*) FROM saga WHERE id::text = '" + order.order_id + "'"), 1);
+}
+
+TEST_F(OrderStoreTest, ReadsOnlyTheUsersOwn) {
+  const Order order = MakeOrder("bea", "k1");
+  ASSERT_TRUE(store.Place(std::vector{MakePlacement(order)}).ok());
+  const auto read = store.Read(std::vector<OrderKey>{{"thief", order.order_id}, {"bea", order.order_id}});
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_FALSE((*read)[0].has_value());
+  EXPECT_EQ(*(*read)[1], order);
+}
+
+TEST_F(OrderStoreTest, ChangesFollowTheSaga) {
+  const Order order = MakeOrder("carl", "k1");
+  ASSERT_TRUE(store.Place(std::vector{MakePlacement(order)}).ok());
+  const Change paid = MakeChange(order, State::kPaid, Change::Saga::kEnds, "create");
+  Change fenced = paid;
+  fenced.record.fence = 0;
+  auto results = store.Apply(std::vector{fenced});
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0], ChangeResult::kStale) << "an old fence changes nothing";
+  EXPECT_EQ(Count("SELECT state FROM orders WHERE user_id = 'carl'"), 1);
+  results = store.Apply(std::vector{paid, paid});
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0], ChangeResult::kDone);
+  EXPECT_EQ((*results)[1], ChangeResult::kStale);
+  results = store.Apply(std::vector{paid});
+  EXPECT_EQ((*results)[0], ChangeResult::kStale) << "a repeat";
+  EXPECT_EQ(Count("SELECT count(*) FROM saga WHERE id::text = '" + order.order_id + "'"), 0);
+
+  const Change cancelling = MakeChange(paid.order, State::kCancelling, Change::Saga::kBegins, "cancel");
+  ASSERT_EQ((*store.Apply(std::vector{cancelling}))[0], ChangeResult::kDone);
+  ASSERT_EQ((*store.Apply(std::vector{cancelling}))[0], ChangeResult::kStale);
+  const Change cancelled = MakeChange(cancelling.order, State::kCancelled, Change::Saga::kEnds, "cancel");
+  ASSERT_EQ((*store.Apply(std::vector{cancelled}))[0], ChangeResult::kDone);
+  const auto read = store.Read(std::vector<OrderKey>{{"carl", order.order_id}});
+  EXPECT_EQ(**read->begin(), cancelled.order);
+  EXPECT_EQ(Count("SELECT max(sequence) FROM event WHERE stream_id = '" + order.order_id + "'"), 4);
+}
+
+TEST_F(OrderStoreTest, AStaleOrderDoesNotHoldUpItsBatch) {
+  const Order bad = MakeOrder("dora", "bad"), good = MakeOrder("dora", "good");
+  ASSERT_TRUE(store.Place(std::vector{MakePlacement(bad), MakePlacement(good)}).ok());
+  Change wrong = MakeChange(bad, State::kPaid, Change::Saga::kEnds, "create");
+  wrong.order.version = 7;
+  const auto results = store.Apply(std::vector{wrong, MakeChange(good, State::kPaid, Change::Saga::kEnds, "create")});
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0], ChangeResult::kStale);
+  EXPECT_EQ((*results)[1], ChangeResult::kDone);
+  EXPECT_EQ(Count("SELECT count(*) FROM saga WHERE id::text = '" + bad.order_id + "'"), 1) << "its record stays";
+}
+
+TEST_F(OrderStoreTest, ListsNewestFirstAcrossPages) {
+  std::vector<Placement> placements;
+  for (int i = 0; i < 5; ++i) {
+    Order order = MakeOrder("emil", "k" + std::to_string(i));
+    order.created_at = absl::FromUnixMicros(1700000000000000 + i / 2);  // ties are ordered too
+    placements.push_back(MakePlacement(order));
+  }
+  ASSERT_TRUE(store.Place(placements).ok());
+  std::vector<std::string> seen;
+  ListQuery query{.user_id = "emil", .limit = 2, .before = {}};
+  for (;;) {
+    const auto page = store.List(query);
+    ASSERT_TRUE(page.ok()) << page.status();
+    if (page->empty()) break;
+    for (const Order& order : *page) seen.push_back(order.order_id);
+    query.before = ListQuery::Position{page->back().created_at, page->back().order_id};
+  }
+  EXPECT_EQ(seen.size(), 5u);
+  EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 5u);
+  EXPECT_EQ(seen[0], placements[4].order.order_id);
+}
+
+}  // namespace
+}  // namespace flotilla::order

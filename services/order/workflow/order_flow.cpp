@@ -1,0 +1,232 @@
+#include "order/workflow/order_flow.h"
+
+#include <algorithm>
+
+#include "absl/time/clock.h"
+#include "errors/errors.h"
+#include "order/codec/codec.h"
+
+namespace flotilla::order {
+namespace {
+
+constexpr char kCreate[] = "create";
+constexpr char kCancel[] = "cancel";
+constexpr char kCancelledByUser[] = "CANCELLED_BY_USER";
+
+// How long a change by another instance may go unseen here.
+constexpr absl::Duration kPoll = absl::Milliseconds(200);
+
+absl::Status KeyReused() {
+  return errors::Make(absl::StatusCode::kAlreadyExists, "IDEMPOTENCY_KEY_REUSED",
+                      "idempotency_key: was used for an order with another body", {{"field", "idempotency_key"}});
+}
+
+absl::Status UnknownOrder() {
+  return errors::Make(absl::StatusCode::kNotFound, "UNKNOWN_ORDER", "order_id: you have no such order",
+                      {{"field", "order_id"}});
+}
+
+absl::Status Busy() {
+  return errors::WithRetryDelay(
+      errors::Make(absl::StatusCode::kAborted, "ORDER_BUSY", "another change of the order is under way"),
+      absl::Milliseconds(200));
+}
+
+// A commit whose answer was lost: the client asks again with the same key and learns what became of it.
+absl::Status Retryable(const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kUnknown && status.code() != absl::StatusCode::kAborted) return status;
+  return errors::WithRetryDelay(errors::Make(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN",
+                                             "the outcome is not known yet; ask again with the same idempotency key"),
+                                absl::Milliseconds(100));
+}
+
+// Sets the fixed prices; false where the reservation is for other lines.
+bool SetPrices(const Reservation& reservation, Order& order) {
+  if (reservation.lines.size() != order.lines.size()) return false;
+  for (Line& line : order.lines) {
+    const auto it = std::find_if(reservation.lines.begin(), reservation.lines.end(),
+                                 [&](const Line& reserved) { return reserved.sku == line.sku; });
+    if (it == reservation.lines.end() || it->quantity != line.quantity) return false;
+    line.unit_price = it->unit_price;
+  }
+  order.currency = reservation.currency;
+  return true;
+}
+
+saga::Record MakeRecord(const char* type, const Order& order) {
+  saga::Record record;
+  record.id = order.order_id;
+  record.type = type;
+  record.data = Encode(order);
+  return record;
+}
+
+}  // namespace
+
+OrderFlow::OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub)
+    : orders_(orders),
+      participants_(participants),
+      hub_(hub),
+      engine_(std::move(options), std::vector<saga::Definition>{CreateSaga(), CancelSaga()}) {}
+
+void OrderFlow::Start(std::vector<async::Executor*> executors) { engine_.StartRecovery(std::move(executors)); }
+
+void OrderFlow::Stop() { engine_.Stop(absl::Seconds(3)); }
+
+async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time deadline, std::string traceparent) {
+  const absl::StatusOr<Reservation> reservation = co_await participants_.Reserve(draft, deadline);
+  if (!reservation.ok()) co_return co_await Stored(std::move(draft), reservation.status(), deadline);
+
+  Order order = std::move(draft);
+  if (!SetPrices(*reservation, order)) co_return KeyReused();
+  const std::optional<std::int64_t> total = Total(order.lines);
+  if (!total.has_value()) {
+    // No order will come of this, so its stock must not wait for the hold's end.
+    const absl::Status released = co_await participants_.Release(order.order_id, false, deadline);
+    released.IgnoreError();  // the hold ends by itself
+    co_return errors::InvalidField("items", "their total exceeds the largest amount");
+  }
+  order.total = *total;
+  order.created_at = order.updated_at = ToMicroseconds(absl::Now());
+
+  const saga::Record record = MakeRecord(kCreate, order);
+  const auto ticket = hub_.Register(order.order_id);
+  const absl::StatusOr<Placed> placed = co_await orders_.Place({order, EventOf(order, traceparent), record});
+  // Where the commit's answer was lost, its saga is recovered once its lease ends.
+  if (!placed.ok()) co_return Retryable(placed.status());
+  if (placed->existing.has_value()) {
+    if (placed->existing->body_hash != order.body_hash) co_return KeyReused();
+    co_return co_await Settle(*ticket, *placed->existing, deadline);
+  }
+  hub_.Publish(order);
+  async::Start(RunSaga(record, std::move(traceparent)));
+  co_return co_await Settle(*ticket, std::move(order), deadline);
+}
+
+// The stock was refused. A repeat of an order that exists still gets its first answer.
+async::Task<absl::StatusOr<Order>> OrderFlow::Stored(Order draft, absl::Status refusal, absl::Time deadline) {
+  const auto code = refusal.code();
+  const bool refused = code == absl::StatusCode::kFailedPrecondition || code == absl::StatusCode::kNotFound ||
+                       code == absl::StatusCode::kAlreadyExists;
+  if (!refused) co_return Retryable(refusal);
+  const auto ticket = hub_.Register(draft.order_id);
+  const absl::StatusOr<std::optional<Order>> stored = co_await orders_.Read({draft.user_id, draft.order_id});
+  if (!stored.ok()) co_return Retryable(stored.status());
+  if (!stored->has_value()) co_return errors::Reason(refusal) == "RESERVATION_MISMATCH" ? KeyReused() : refusal;
+  if ((*stored)->body_hash != draft.body_hash) co_return KeyReused();
+  co_return co_await Settle(*ticket, **stored, deadline);
+}
+
+async::Task<absl::StatusOr<Order>> OrderFlow::Cancel(OrderKey key, absl::Time deadline, std::string traceparent) {
+  const auto ticket = hub_.Register(key.order_id);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const absl::StatusOr<Order> order = co_await Read(key);
+    if (!order.ok()) co_return order.status();
+    if (order->state == State::kCancelled) co_return *order;
+    if (order->state == State::kReserved) co_return Busy();
+    if (order->state == State::kCancelling) co_return co_await Settle(*ticket, *order, deadline);
+
+    const Order cancelling = Advance(*order, State::kCancelling, absl::Now());
+    const saga::Record record = MakeRecord(kCancel, cancelling);
+    const absl::StatusOr<ChangeResult> changed =
+        co_await orders_.Apply({cancelling, EventOf(cancelling, traceparent), record, Change::Saga::kBegins});
+    if (!changed.ok()) co_return Retryable(changed.status());
+    if (*changed == ChangeResult::kStale) continue;
+    hub_.Publish(cancelling);
+    async::Start(RunSaga(record, std::move(traceparent)));
+    co_return co_await Settle(*ticket, cancelling, deadline);
+  }
+  co_return Busy();
+}
+
+async::Task<absl::StatusOr<Order>> OrderFlow::Read(OrderKey key) {
+  absl::StatusOr<std::optional<Order>> order = co_await orders_.Read(std::move(key));
+  if (!order.ok()) co_return Retryable(order.status());
+  if (!order->has_value()) co_return UnknownOrder();
+  co_return **std::move(order);
+}
+
+async::Task<absl::StatusOr<Order>> OrderFlow::Next(OrderHub::Ticket& ticket, Order latest, absl::Time deadline) {
+  while (absl::Now() < deadline) {
+    std::optional<Order> news = co_await ticket.Wait(std::min(deadline, absl::Now() + kPoll));
+    if (!news.has_value()) {
+      absl::StatusOr<Order> read = co_await Read({latest.user_id, latest.order_id});
+      if (!read.ok()) continue;  // the database may be back before the deadline
+      news = *std::move(read);
+    }
+    if (news->version > latest.version) co_return *std::move(news);
+  }
+  co_return latest;
+}
+
+async::Task<absl::StatusOr<Order>> OrderFlow::Settle(OrderHub::Ticket& ticket, Order order, absl::Time deadline) {
+  while (!Settled(order.state)) {
+    const std::int64_t version = order.version;
+    absl::StatusOr<Order> next = co_await Next(ticket, std::move(order), deadline);
+    if (!next.ok()) co_return next.status();
+    order = *std::move(next);
+    if (order.version == version) break;
+  }
+  co_return order;
+}
+
+async::Task<void> OrderFlow::RunSaga(saga::Record record, std::string traceparent) {
+  co_await engine_.Run(std::move(record), std::move(traceparent));
+}
+
+// The last commit of a saga: the order's state, its event and the record's end.
+async::Task<absl::Status> OrderFlow::Finish(saga::Context& context, State state, std::string reason) {
+  const absl::StatusOr<Order> before = Decode(context.record.data);
+  if (!before.ok()) co_return before.status();
+  const Order order = Advance(*before, state, absl::Now(), std::move(reason));
+  const absl::StatusOr<ChangeResult> changed =
+      co_await orders_.Apply({order, EventOf(order, context.traceparent), context.record, Change::Saga::kEnds});
+  if (!changed.ok()) co_return changed.status();
+  if (*changed == ChangeResult::kStale) co_return saga::Lost();
+  hub_.Publish(order);
+  co_return absl::OkStatus();
+}
+
+// Reserve ran before the order was written; from there on this saga guarantees the end. The hold may have expired when
+// a late recovery comes to confirm it, so confirm is the pivot: refused, the money goes back.
+saga::Definition OrderFlow::CreateSaga() {
+  using saga::Context;
+  saga::Definition saga;
+  saga.type = kCreate;
+  saga.steps.push_back({.name = "reserve", .compensation = [this](Context& c) {
+                          return participants_.Release(c.record.id, false, c.deadline);
+                        }});
+  saga.steps.push_back({.name = "charge",
+                        .action = [this](Context& c) -> async::Task<absl::Status> {
+                          const absl::StatusOr<Order> order = Decode(c.record.data);
+                          if (!order.ok()) co_return order.status();
+                          co_return co_await participants_.Charge(*order, c.deadline);
+                        },
+                        .compensation = [this](Context& c) { return participants_.Refund(c.record.id, c.deadline); }});
+  saga.steps.push_back({.name = "confirm",
+                        .action = [this](Context& c) { return participants_.Confirm(c.record.id, c.deadline); },
+                        .pivot = true});
+  saga.finish_forward = [this](Context& c) { return Finish(c, State::kPaid, ""); };
+  saga.finish_compensated = [this](Context& c) { return Finish(c, State::kCancelled, c.record.reason); };
+  return saga;
+}
+
+// Only forward: money first, then stock.
+saga::Definition OrderFlow::CancelSaga() {
+  using saga::Context;
+  saga::Definition saga;
+  saga.type = kCancel;
+  saga.steps.push_back({.name = "refund",
+                        .action = [this](Context& c) { return participants_.Refund(c.record.id, c.deadline); },
+                        .pivot = true});
+  saga.steps.push_back({.name = "return_stock",
+                        .action = [this](Context& c) { return participants_.Release(c.record.id, true, c.deadline); }});
+  saga.finish_forward = [this](Context& c) { return Finish(c, State::kCancelled, kCancelledByUser); };
+  // A paid order's refund has no reason to be refused. Retried, then parked for an operator.
+  saga.finish_compensated = [](Context&) -> async::Task<absl::Status> {
+    co_return absl::InternalError("the refund of a paid order was refused");
+  };
+  return saga;
+}
+
+}  // namespace flotilla::order

@@ -1,0 +1,57 @@
+#include "order/workflow/order_hub.h"
+
+#include "absl/time/clock.h"
+#include "async/thread_executor.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::order {
+namespace {
+
+Order Make(const std::string& id, std::int64_t version) {
+  Order order;
+  order.order_id = id;
+  order.version = version;
+  return order;
+}
+
+async::Task<std::optional<Order>> WaitOn(OrderHub::Ticket& ticket, absl::Duration patience) {
+  co_return co_await ticket.Wait(absl::Now() + patience);
+}
+
+TEST(OrderHub, NewsBeforeTheWaitIsNotLost) {
+  OrderHub hub;
+  async::ThreadExecutor executor;
+  const auto ticket = hub.Register("a");
+  hub.Publish(Make("a", 2));
+  hub.Publish(Make("b", 9));
+  const auto news = async::BlockOn(executor, WaitOn(*ticket, absl::Seconds(5)));
+  ASSERT_TRUE(news.has_value());
+  EXPECT_EQ(news->version, 2);
+}
+
+TEST(OrderHub, PublishWakesAllWaitersOfTheOrder) {
+  OrderHub hub;
+  async::ThreadExecutor one, two;
+  const auto first = hub.Register("a"), second = hub.Register("a");
+  std::thread publisher([&] {
+    absl::SleepFor(absl::Milliseconds(50));
+    hub.Publish(Make("a", 3));
+  });
+  std::thread other([&] { EXPECT_TRUE(async::BlockOn(two, WaitOn(*second, absl::Seconds(5))).has_value()); });
+  EXPECT_TRUE(async::BlockOn(one, WaitOn(*first, absl::Seconds(5))).has_value());
+  publisher.join();
+  other.join();
+}
+
+TEST(OrderHub, DeadlineEndsTheWaitAndOldNewsIsNone) {
+  OrderHub hub;
+  async::ThreadExecutor executor;
+  const auto ticket = hub.Register("a");
+  EXPECT_FALSE(async::BlockOn(executor, WaitOn(*ticket, absl::Milliseconds(30))).has_value());
+  hub.Publish(Make("a", 3));
+  hub.Publish(Make("a", 2));
+  EXPECT_EQ(async::BlockOn(executor, WaitOn(*ticket, absl::Seconds(5)))->version, 3);
+}
+
+}  // namespace
+}  // namespace flotilla::order

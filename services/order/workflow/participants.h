@@ -1,0 +1,59 @@
+// The other services an order needs. Calls of many orders go together as batch RPCs; each is answered for itself.
+// Only on a loop's thread. Retryable errors (saga.h) may come back where a service is away; the rest are refusals.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "async/task.h"
+#include "batch/call_batcher.h"
+#include "flotilla/inventory/v1/inventory_service.grpc.pb.h"
+#include "flotilla/payment/v1/payment_service.grpc.pb.h"
+#include "order/domain/order.h"
+#include "rpc/client.h"
+
+namespace flotilla::order {
+
+// Stock on hold, with the prices that were fixed.
+struct Reservation {
+  std::vector<Line> lines;
+  std::string currency;
+};
+
+class Participants {
+ public:
+  Participants(std::shared_ptr<rpc::ChannelPool> inventory, std::shared_ptr<rpc::ChannelPool> payment,
+               absl::Duration hold);
+
+  // The call is given up at `deadline`.
+  async::Task<absl::StatusOr<Reservation>> Reserve(const Order& order, absl::Time deadline);
+  async::Task<absl::Status> Confirm(std::string order_id, absl::Time deadline);
+  // `return_sold`: also a confirmed sale is taken back.
+  async::Task<absl::Status> Release(std::string order_id, bool return_sold, absl::Time deadline);
+  async::Task<absl::Status> Charge(const Order& order, absl::Time deadline);
+  async::Task<absl::Status> Refund(std::string order_id, absl::Time deadline);
+
+ private:
+  template <class Request>
+  struct Timed {
+    Request request;
+    absl::Time deadline;
+  };
+  struct Nothing {};
+  template <class Request, class Response>
+  using Batcher = batch::CallBatcher<Timed<Request>, Response>;
+
+  rpc::Client<inventory::v1::InventoryService> inventory_;
+  rpc::Client<payment::v1::PaymentService> payment_;
+  const absl::Duration hold_;
+  Batcher<inventory::v1::ReserveRequest, Reservation> reserve_;
+  Batcher<std::string, Nothing> confirm_;
+  Batcher<inventory::v1::ReleaseRequest, Nothing> release_;
+  Batcher<payment::v1::ChargeRequest, Nothing> charge_;
+  Batcher<payment::v1::RefundRequest, Nothing> refund_;
+};
+
+}  // namespace flotilla::order
