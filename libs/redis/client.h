@@ -27,8 +27,8 @@ struct Reply {
   bool nil() const { return value.index() == 0; }
   bool error() const { return value.index() == 4; }
   long long integer(long long otherwise = 0) const;
-  const std::string& string() const;              // "" where it is none
-  const std::vector<Reply>& array() const;        // empty where it is none
+  const std::string& string() const;        // "" where it is none
+  const std::vector<Reply>& array() const;  // empty where it is none
 };
 
 // A Lua script with its SHA1, computed once.
@@ -50,8 +50,8 @@ class Client {
   explicit Client(Options options);  // does not connect yet
   ~Client();
 
-  // Sends all commands in one write and reads all replies; errors of single commands are in their replies. Connects where
-  // needed. UNAVAILABLE: not connected, or the connection broke; commands may or may not have run.
+  // Sends all commands in one write and reads all replies; errors of single commands are in their replies. Connects
+  // where needed. UNAVAILABLE: not connected, or the connection broke; commands may or may not have run.
   absl::StatusOr<std::vector<Reply>> Pipeline(std::span<const Command> commands);
   absl::StatusOr<Reply> Run(Command command);
 

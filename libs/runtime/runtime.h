@@ -1,14 +1,16 @@
-// What every service's main does besides its own wiring: configuration, logs, metrics, server, health, registration, SIGTERM.
+// What every service's main does besides its own wiring: configuration, logs, metrics, server, health, registration,
+// SIGTERM.
 //
 //   int main(int argc, char** argv) { return flotilla::runtime::Main(argc, argv, "inventory", Wire); }
 //
-// Wire builds the service into `fleet` (handlers on fleet.server, things to keep alive through fleet.Keep) and may block for
-// dependencies; SIGTERM during Wire ends the process at once. After Wire the server starts, then OnStarted hooks run, then
-// health turns SERVING and the instance registers. On SIGTERM or SIGINT: deregister, NOT_SERVING, OnStop hooks (newest first),
-// drain within --grace_period, exit 0.
+// Wire builds the service into `fleet` (handlers on fleet.server, things to keep alive through fleet.Keep) and may
+// block for dependencies; SIGTERM during Wire ends the process at once. After Wire the server starts, then OnStarted
+// hooks run, then health turns SERVING and the instance registers. On SIGTERM or SIGINT: deregister, NOT_SERVING,
+// OnStop hooks (newest first), drain within --grace_period, exit 0.
 //
 // Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
-// --listen, --advertise, --metrics_listen, --etcd, --postgres, --redis, --nats, --instance_id, --loops, --grace_period, --log_level.
+// --listen, --advertise, --metrics_listen, --etcd, --postgres, --redis, --nats, --instance_id, --loops, --grace_period,
+// --log_level.
 #pragma once
 
 #include <functional>
@@ -30,9 +32,9 @@ class Fleet {
  public:
   rpc::Server& server();
   const std::string& instance_id() const;
-  postgres::Options postgres() const;   // from --postgres
-  redis::Options redis() const;         // from --redis host:port
-  events::NatsOptions nats() const;     // from --nats
+  postgres::Options postgres() const;  // from --postgres
+  redis::Options redis() const;        // from --redis host:port
+  events::NatsOptions nats() const;    // from --nats
   // Endpoints of another service, followed in etcd.
   std::shared_ptr<rpc::ChannelPool> Peer(const std::string& service);
 

@@ -1,4 +1,5 @@
-// JSON log lines on stderr: {"timestamp","level","service","trace_id","message", fields...}. No personal data, no secrets.
+// JSON log lines on stderr: {"timestamp","level","service","trace_id","message", fields...}. No personal data, no
+// secrets.
 #pragma once
 
 #include <initializer_list>

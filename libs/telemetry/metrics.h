@@ -1,7 +1,6 @@
 // Metrics by prometheus-cpp, served on /metrics. Cache what the functions return: a look-up takes a lock.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,11 +18,12 @@ prometheus::Counter& Counter(const std::string& name, const std::string& help, c
 prometheus::Gauge& Gauge(const std::string& name, const std::string& help, const prometheus::Labels& labels = {});
 prometheus::Histogram& Latency(const std::string& name, const std::string& help, const prometheus::Labels& labels = {});
 
-// Serves /metrics (and /healthz for scrapers) on host:port until destroyed.
+// Serves /metrics on host:port (port 0 picks one) until destroyed. Throws std::exception where the address is taken.
 class MetricsEndpoint {
  public:
   explicit MetricsEndpoint(const std::string& listen);
   ~MetricsEndpoint();
+  int port() const;
 
  private:
   struct Impl;

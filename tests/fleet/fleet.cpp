@@ -131,7 +131,7 @@ std::shared_ptr<grpc::Channel> Fleet::channel(const std::string& instance) const
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   return grpc::CreateCustomChannel(address(instance), grpc::InsecureChannelCredentials(), args);
 }
@@ -189,6 +189,7 @@ std::string Fleet::Check() {
 
 void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_ms) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
+  context.set_wait_for_ready(true);  // a blocking client connects only while a call waits
   if (!user.empty()) context.AddMetadata("flotilla-user", user);
 }
 

@@ -2,33 +2,37 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <sys/prctl.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstring>
 #include <stdexcept>
 #include <thread>
 
 namespace flotilla::fleet {
 
 Process::Process(std::vector<std::string> command, std::string log, std::map<std::string, std::string> environment) {
-  const int parent = getpid();
-  pid_ = fork();
-  if (pid_ < 0) throw std::runtime_error("fork failed");
-  if (pid_ > 0) return;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a crashed test leaves nothing behind
-  if (getppid() != parent) _exit(1);
-  const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  dup2(fd, 1);
-  dup2(fd, 2);
-  for (auto& [key, value] : environment) setenv(key.c_str(), value.c_str(), 1);
+  // setpriv: a crashed test leaves nothing behind. Not fork(): gRPC's fork handlers would stop its threads in this process.
+  command.insert(command.begin(), {"setpriv", "--pdeathsig", "KILL"});
   std::vector<char*> argv;
   for (auto& word : command) argv.push_back(word.data());
   argv.push_back(nullptr);
-  execvp(argv[0], argv.data());
-  _exit(127);
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
+  for (auto& [key, value] : environment) variables.push_back(key + "=" + value);
+  std::vector<char*> envp;
+  for (auto& variable : variables) envp.push_back(variable.data());
+  envp.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  const int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), envp.data());
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw std::runtime_error("cannot start " + command[3] + ": " + std::strerror(error));
 }
 
 Process::~Process() {

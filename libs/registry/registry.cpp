@@ -1,0 +1,211 @@
+#include "registry/registry.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "registry/etcd.h"
+#include "telemetry/log.h"
+
+namespace flotilla::registry {
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
+constexpr absl::Duration kLongestPause = absl::Seconds(2);
+
+std::string Prefix(const std::string& service) { return "/flotilla/services/" + service + "/"; }
+
+std::string ToJson(const std::string& address, const std::map<std::string, std::string>& metadata) {
+  google::protobuf::Struct value;
+  (*value.mutable_fields())["address"].set_string_value(address);
+  auto* fields = (*value.mutable_fields())["metadata"].mutable_struct_value()->mutable_fields();
+  for (const auto& [key, text] : metadata) (*fields)[key].set_string_value(text);
+  std::string json;
+  (void)google::protobuf::util::MessageToJsonString(value, &json);  // a Struct of strings always has a form
+  return json;
+}
+
+// "" where the value is not ours.
+std::string AddressIn(const std::string& json) {
+  google::protobuf::Struct value;
+  if (!google::protobuf::util::JsonStringToMessage(json, &value).ok()) return "";
+  const auto field = value.fields().find("address");
+  return field == value.fields().end() ? "" : field->second.string_value();
+}
+
+// A thread's wait that its owner can end.
+class Pause {
+ public:
+  // False once stopped.
+  bool For(absl::Duration duration) {
+    std::unique_lock lock(mutex_);
+    return !wake_.wait_for(lock, absl::ToChronoNanoseconds(duration), [this] { return stopped_; });
+  }
+  void Stop() {
+    {
+      std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    wake_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+struct Registration::Impl {
+  Impl(Options o, const std::string& service, const std::string& instance, const std::string& address,
+       const std::map<std::string, std::string>& metadata)
+      : options(std::move(o)),
+        key(Prefix(service) + instance),
+        value(ToJson(address, metadata)),
+        etcd(options.etcd),
+        thread([this] { Run(); }) {}
+
+  void Run() {
+    absl::Duration pause = kFirstPause;
+    for (;;) {
+      const absl::Status status = lease == 0 ? Register() : Renew();
+      if (status.ok()) {
+        pause = kFirstPause;
+        if (!waiting.For(options.lease_ttl / 3)) return;
+      } else {
+        // While etcd is away the key may outlive the outage, so a failed renewal is not yet the end of the lease.
+        if (!waiting.For(pause)) return;
+        pause = std::min(2 * pause, kLongestPause);
+      }
+    }
+  }
+
+  absl::Status Register() {
+    const absl::StatusOr<std::int64_t> granted = etcd.Grant(options.lease_ttl);
+    if (!granted.ok()) return granted.status();
+    lease = *granted;
+    if (const absl::Status put = etcd.Put(key, value, lease); !put.ok()) {
+      lease = 0;  // the lease without a key runs out by itself
+      return put;
+    }
+    registered.store(true);
+    return absl::OkStatus();
+  }
+
+  absl::Status Renew() {
+    const absl::StatusOr<absl::Duration> left = etcd.KeepAlive(lease);
+    if (!left.ok()) return left.status();
+    if (*left > absl::ZeroDuration()) return absl::OkStatus();
+    telemetry::Warning("the lease in etcd was lost; registering again", {{"key", key}});
+    registered.store(false);
+    lease = 0;
+    return Register();
+  }
+
+  const Options options;
+  const std::string key;
+  const std::string value;
+  Etcd etcd;
+  std::int64_t lease = 0;  // of the thread, and after its end of Deregister
+  std::atomic<bool> registered = false;
+  Pause waiting;
+  std::thread thread;  // last: uses all of the above
+};
+
+Registration::Registration(Options options, std::string service, std::string instance_id, std::string address,
+                           std::map<std::string, std::string> metadata)
+    : impl_(std::make_unique<Impl>(std::move(options), service, instance_id, address, metadata)) {}
+
+Registration::~Registration() { Deregister(); }
+
+void Registration::Deregister() {
+  if (!impl_->thread.joinable()) return;
+  impl_->waiting.Stop();
+  impl_->etcd.Interrupt();
+  impl_->thread.join();
+  impl_->registered.store(false);
+  if (impl_->lease != 0) Etcd(impl_->options.etcd).Revoke(impl_->lease).IgnoreError();  // else it runs out
+}
+
+bool Registration::registered() const { return impl_->registered.load(); }
+
+struct Resolver::Impl {
+  Impl(const Options& options, const std::string& service)
+      : prefix(Prefix(service)), etcd(options.etcd), thread([this] { Run(); }) {}
+  ~Impl() {
+    waiting.Stop();
+    etcd.Interrupt();
+    thread.join();
+  }
+
+  void Run() {
+    absl::Duration pause = kFirstPause;
+    do {
+      const absl::StatusOr<etcdserverpb::RangeResponse> list = etcd.List(prefix);
+      if (!list.ok()) {
+        pause = std::min(2 * pause, kLongestPause);
+        continue;
+      }
+      pause = kFirstPause;
+      known.clear();
+      for (const auto& kv : list->kvs()) Set(kv.key(), kv.value());
+      Report();
+      // Ends with the connection, with a compaction of what we wait for, or with the resolver: list again.
+      etcd.Watch(prefix, list->header().revision() + 1, [this](const etcdserverpb::WatchResponse& response) {
+            if (response.canceled()) return false;
+            for (const auto& event : response.events()) {
+              if (event.type() == etcdserverpb::Event::PUT) {
+                Set(event.kv().key(), event.kv().value());
+              } else {
+                known.erase(event.kv().key());
+              }
+            }
+            if (response.events_size() > 0) Report();
+            return true;
+          })
+          .IgnoreError();
+    } while (waiting.For(pause));
+  }
+
+  void Set(const std::string& key, const std::string& value) {
+    const std::string address = AddressIn(value);
+    if (!address.empty()) known[key] = address;
+  }
+
+  void Report() {
+    // An empty list is an etcd that lost its data, or a service that is away: the last addresses are the better guess.
+    if (known.empty()) return;
+    std::set<std::string> unique;
+    for (const auto& [key, address] : known) unique.insert(address);
+    std::lock_guard lock(mutex);
+    addresses.assign(unique.begin(), unique.end());
+    if (on_change) on_change(addresses);
+  }
+
+  const std::string prefix;
+  Etcd etcd;
+  std::map<std::string, std::string> known;  // key -> address; of the thread
+  std::mutex mutex;                          // guards the rest, and serializes on_change
+  std::vector<std::string> addresses;
+  std::function<void(std::vector<std::string>)> on_change;
+  Pause waiting;
+  std::thread thread;  // last: uses all of the above
+};
+
+Resolver::Resolver(Options options, std::string service) : impl_(std::make_unique<Impl>(options, service)) {}
+
+Resolver::~Resolver() = default;
+
+void Resolver::Subscribe(std::function<void(std::vector<std::string>)> on_change) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->on_change = std::move(on_change);
+  if (!impl_->addresses.empty()) impl_->on_change(impl_->addresses);
+}
+
+}  // namespace flotilla::registry

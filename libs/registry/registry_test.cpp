@@ -1,0 +1,165 @@
+#include "registry/registry.h"
+
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "registry/etcd.h"
+
+namespace flotilla::registry {
+namespace {
+
+using testing::ElementsAre;
+using testing::UnorderedElementsAre;
+
+// The resolver's newest answer.
+class Watcher {
+ public:
+  Watcher(const Options& options, const std::string& service) : resolver_(options, service) {
+    resolver_.Subscribe([this](std::vector<std::string> addresses) {
+      std::lock_guard lock(mutex_);
+      addresses_ = std::move(addresses);
+    });
+  }
+  std::vector<std::string> Get() {
+    std::lock_guard lock(mutex_);
+    return addresses_;
+  }
+  std::vector<std::string> WaitFor(std::size_t count, int seconds = 10) {
+    for (int i = 0; i < seconds * 50 && Get().size() != count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return Get();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> addresses_;
+  Resolver resolver_;
+};
+
+class RegistryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* etcd = std::getenv("FLOTILLA_TEST_ETCD");
+    ASSERT_NE(etcd, nullptr) << "FLOTILLA_TEST_ETCD is not set; run the tests through tests/run";
+    options.etcd = etcd;
+    service = absl::StrCat("registry-test-", std::random_device{}());
+  }
+  Options options;
+  std::string service;
+};
+
+TEST_F(RegistryTest, InstancesJoinAndLeave) {
+  Watcher watcher(options, service);
+  auto first = std::make_unique<Registration>(options, service, "one", "host:1");
+  EXPECT_THAT(watcher.WaitFor(1), ElementsAre("host:1"));
+  EXPECT_TRUE(first->registered());
+  Registration second(options, service, "two", "host:2", {{"zone", "a"}});
+  EXPECT_THAT(watcher.WaitFor(2), UnorderedElementsAre("host:1", "host:2"));
+  first.reset();
+  EXPECT_THAT(watcher.WaitFor(1), ElementsAre("host:2"));
+  Watcher late(options, service);
+  EXPECT_THAT(late.WaitFor(1), ElementsAre("host:2"));
+}
+
+TEST_F(RegistryTest, TheLastKnownInstanceStaysKnown) {
+  Watcher watcher(options, service);
+  auto only = std::make_unique<Registration>(options, service, "one", "host:1");
+  EXPECT_THAT(watcher.WaitFor(1), ElementsAre("host:1"));
+  only.reset();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_THAT(watcher.Get(), ElementsAre("host:1"));
+}
+
+TEST_F(RegistryTest, ALostLeaseIsReplaced) {
+  options.lease_ttl = absl::Seconds(3);
+  Registration registration(options, service, "one", "host:1");
+  Watcher watcher(options, service);
+  EXPECT_THAT(watcher.WaitFor(1), ElementsAre("host:1"));
+  Etcd etcd(options.etcd);
+  const auto list = etcd.List("/flotilla/services/" + service + "/");
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->kvs_size(), 1);
+  ASSERT_TRUE(etcd.Revoke(list->kvs(0).lease()).ok());
+  for (int i = 0; i < 100; ++i) {
+    const auto again = etcd.List("/flotilla/services/" + service + "/");
+    if (again.ok() && again->kvs_size() == 1) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  FAIL() << "it did not register again";
+}
+
+TEST_F(RegistryTest, ValuesThatAreNotOursAreIgnored) {
+  Etcd etcd(options.etcd);
+  for (const char* junk : {"", "{", "[]", "{\"address\": 7}", "\xff\xfe"}) {
+    ASSERT_TRUE(etcd.Put(absl::StrCat("/flotilla/services/", service, "/junk"), junk, 0).ok());
+  }
+  Registration registration(options, service, "one", "host:1");
+  Watcher watcher(options, service);
+  EXPECT_THAT(watcher.WaitFor(1), ElementsAre("host:1"));
+}
+
+// An etcd of the test's own, to be killed.
+class PrivateEtcd {
+ public:
+  explicit PrivateEtcd(int port) : port_(port), data_(std::filesystem::temp_directory_path() / absl::StrCat("etcd-", getpid(), "-", port)) {}
+  ~PrivateEtcd() {
+    Stop();
+    std::filesystem::remove_all(data_);
+  }
+  void Start() {
+    const std::string client = absl::StrCat("http://127.0.0.1:", port_), peer = absl::StrCat("http://127.0.0.1:", port_ + 1);
+    std::vector<std::string> args = {"etcd", "--name", "t", "--data-dir", data_.string(), "--log-level", "error",
+                                     "--listen-client-urls", client, "--advertise-client-urls", client,
+                                     "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                                     "--initial-cluster", "t=" + peer};
+    std::vector<char*> argv;
+    for (auto& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    // Not fork(): gRPC's own fork handlers would stop its threads here.
+    ASSERT_EQ(posix_spawnp(&pid_, "etcd", nullptr, nullptr, argv.data(), environ), 0);
+  }
+  void Stop() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+ private:
+  const int port_;
+  const std::filesystem::path data_;
+  pid_t pid_ = 0;
+};
+
+TEST_F(RegistryTest, EtcdMayBeAwayAtTheStartAndInBetween) {
+  const int port = 20000 + static_cast<int>(std::random_device{}() % 10000);
+  options.etcd = absl::StrCat("127.0.0.1:", port);
+  options.lease_ttl = absl::Seconds(3);
+  PrivateEtcd etcd(port);
+  Watcher watcher(options, service);
+  auto first = std::make_unique<Registration>(options, service, "one", "host:1");
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_FALSE(first->registered());
+  etcd.Start();
+  EXPECT_THAT(watcher.WaitFor(1, 20), ElementsAre("host:1"));
+  etcd.Stop();
+  std::this_thread::sleep_for(std::chrono::seconds(4));
+  EXPECT_THAT(watcher.Get(), ElementsAre("host:1")) << "the last known endpoints stay";
+  etcd.Start();
+  Registration second(options, service, "two", "host:2");
+  EXPECT_THAT(watcher.WaitFor(2, 20), UnorderedElementsAre("host:1", "host:2"));
+  EXPECT_TRUE(first->registered());
+}
+
+}  // namespace
+}  // namespace flotilla::registry

@@ -1,0 +1,65 @@
+#include "runtime/interceptors.h"
+
+#include <array>
+#include <unordered_map>
+
+#include "absl/time/clock.h"
+#include "errors/errors.h"
+#include "telemetry/metrics.h"
+#include "telemetry/trace.h"
+#include "validation/validation.h"
+
+namespace flotilla::runtime {
+namespace {
+
+constexpr char kUserKey[] = "flotilla-user";
+constexpr std::size_t kCodes = 17;
+
+struct MethodMetrics {
+  explicit MethodMetrics(std::string_view name)
+      : method(name), seconds(telemetry::Latency("flotilla_rpc_seconds", "Time of a call", {{"method", method}})) {}
+
+  prometheus::Counter& Count(std::size_t code) {
+    if (counters[code] == nullptr) {
+      counters[code] = &telemetry::Counter(
+          "flotilla_rpc_total", "Calls ended",
+          {{"method", method}, {"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(code))}});
+    }
+    return *counters[code];
+  }
+
+  const std::string method;
+  prometheus::Histogram& seconds;
+  std::array<prometheus::Counter*, kCodes> counters{};
+};
+
+// Looked up without a lock: a method's name is one string for the life of the server.
+MethodMetrics& MetricsOf(std::string_view method) {
+  thread_local std::unordered_map<const char*, std::unique_ptr<MethodMetrics>> cache;
+  auto& entry = cache[method.data()];
+  if (entry == nullptr) entry = std::make_unique<MethodMetrics>(method);
+  return *entry;
+}
+
+}  // namespace
+
+absl::Status Tracing::OnStart(rpc::Call& call) {
+  call.traceparent = telemetry::ChildTraceparent(call.traceparent);
+  return absl::OkStatus();
+}
+
+void CallMetrics::OnEnd(const rpc::Call& call, const absl::Status& status) {
+  MethodMetrics& metrics = MetricsOf(call.method);
+  metrics.seconds.Observe(absl::ToDoubleSeconds(absl::Now() - call.start));
+  metrics.Count(std::min<std::size_t>(static_cast<std::size_t>(status.code()), kCodes - 1)).Increment();
+}
+
+absl::Status Identity::OnStart(rpc::Call& call) {
+  const std::string_view user = call.Metadata(kUserKey);
+  if (user.empty()) return absl::OkStatus();
+  if (!validation::IsName(user)) return errors::InvalidField(kUserKey, validation::kNameRule);
+  call.user_id = std::string(user);
+  return absl::OkStatus();
+}
+
+}  // namespace flotilla::runtime

@@ -1,0 +1,234 @@
+#include "runtime/runtime.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <iostream>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "config/config.h"
+#include "runtime/interceptors.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:0", "host:port to serve gRPC on; port 0 picks one.");
+ABSL_FLAG(std::string, advertise, "",
+          "host:port that is registered in etcd; default: the bound address, with the host's name for a wildcard.");
+ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:0", "host:port for /metrics; empty switches it off.");
+ABSL_FLAG(std::string, etcd, "127.0.0.1:2379", "etcd endpoints: host:port[,host:port...].");
+ABSL_FLAG(std::string, postgres, "", "libpq connection string of this service's database.");
+ABSL_FLAG(std::string, redis, "127.0.0.1:6379", "Redis host:port.");
+ABSL_FLAG(std::string, nats, "nats://127.0.0.1:4222", "NATS URL.");
+ABSL_FLAG(std::string, instance_id, "", "Unique name of this instance; default: host name and a random number.");
+ABSL_FLAG(int, loops, 2, "Event loop threads, 1 to 64.");
+ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(15), "How long running calls may take after SIGTERM.");
+ABSL_FLAG(std::string, log_level, "info", "debug, info, warn or error.");
+
+namespace flotilla::runtime {
+namespace {
+
+struct HostPort {
+  std::string host;
+  int port = 0;
+};
+
+bool Split(const std::string& text, HostPort* out) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  out->host = text.substr(0, colon);
+  return absl::SimpleAtoi(text.substr(colon + 1), &out->port) && out->port >= 0 && out->port <= 65535;
+}
+
+absl::Status InvalidFlag(const char* name, const char* rule) {
+  return absl::InvalidArgumentError(absl::StrCat("--", name, ": ", rule));
+}
+
+absl::Status CheckFlags() {
+  HostPort unused;
+  if (!Split(absl::GetFlag(FLAGS_listen), &unused)) return InvalidFlag("listen", "must be host:port");
+  if (!Split(absl::GetFlag(FLAGS_redis), &unused)) return InvalidFlag("redis", "must be host:port");
+  if (!absl::GetFlag(FLAGS_advertise).empty() && !Split(absl::GetFlag(FLAGS_advertise), &unused)) {
+    return InvalidFlag("advertise", "must be host:port");
+  }
+  if (!absl::GetFlag(FLAGS_metrics_listen).empty() && !Split(absl::GetFlag(FLAGS_metrics_listen), &unused)) {
+    return InvalidFlag("metrics_listen", "must be host:port or empty");
+  }
+  if (absl::GetFlag(FLAGS_postgres).empty()) return InvalidFlag("postgres", "must be set");
+  if (absl::GetFlag(FLAGS_loops) < 1 || absl::GetFlag(FLAGS_loops) > 64) return InvalidFlag("loops", "must be 1 to 64");
+  if (absl::GetFlag(FLAGS_grace_period) < absl::ZeroDuration()) return InvalidFlag("grace_period", "must not be negative");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<telemetry::Level> LogLevel() {
+  const std::string level = absl::GetFlag(FLAGS_log_level);
+  if (level == "debug") return telemetry::Level::kDebug;
+  if (level == "info") return telemetry::Level::kInfo;
+  if (level == "warn") return telemetry::Level::kWarning;
+  if (level == "error") return telemetry::Level::kError;
+  return InvalidFlag("log_level", "must be debug, info, warn or error");
+}
+
+std::string HostName() {
+  char name[256] = "localhost";
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+std::string InstanceId(const std::string& service) {
+  const std::string given = absl::GetFlag(FLAGS_instance_id);
+  if (!given.empty()) return given;
+  return absl::StrCat(service, "-", HostName(), "-", absl::Hex(std::random_device{}()));
+}
+
+std::string Advertised(int port) {
+  const std::string given = absl::GetFlag(FLAGS_advertise);
+  if (!given.empty()) return given;
+  HostPort listen;
+  Split(absl::GetFlag(FLAGS_listen), &listen);
+  const bool wildcard = listen.host == "0.0.0.0" || listen.host == "[::]";
+  return absl::StrCat(wildcard ? HostName() : listen.host, ":", port);
+}
+
+// SIGTERM and SIGINT, taken by one thread. Before Release() they end the process at once: nothing has been promised yet.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    // Threads started from now on inherit the mask.
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    starting_ = std::thread([this] {
+      const timespec turn{0, 50000000};
+      while (!released_.load()) {
+        if (sigtimedwait(&set_, nullptr, &turn) > 0) _exit(0);
+      }
+    });
+  }
+  ~Signals() { Release(); }
+  void Release() {
+    released_.store(true);
+    if (starting_.joinable()) starting_.join();
+  }
+  // Blocks until a signal comes.
+  void Wait() {
+    int signal_number = 0;
+    sigwait(&set_, &signal_number);
+  }
+
+ private:
+  sigset_t set_;
+  std::atomic<bool> released_ = false;
+  std::thread starting_;
+};
+
+}  // namespace
+
+struct Fleet::Impl {
+  explicit Impl(std::string id) : instance_id(std::move(id)) {}
+  const std::string instance_id;
+  std::string service;
+  std::unique_ptr<rpc::Server> server;
+  std::map<std::string, std::shared_ptr<rpc::ChannelPool>> peers;
+
+  registry::Options etcd() const {
+    registry::Options options;
+    options.etcd = absl::GetFlag(FLAGS_etcd);
+    return options;
+  }
+};
+
+Fleet::Fleet() = default;
+
+rpc::Server& Fleet::server() { return *impl_->server; }
+const std::string& Fleet::instance_id() const { return impl_->instance_id; }
+
+postgres::Options Fleet::postgres() const {
+  postgres::Options options;
+  options.uri = absl::GetFlag(FLAGS_postgres);
+  options.application_name = "flotilla-" + impl_->service;
+  return options;
+}
+
+redis::Options Fleet::redis() const {
+  HostPort address;
+  Split(absl::GetFlag(FLAGS_redis), &address);
+  redis::Options options;
+  options.host = address.host;
+  options.port = address.port;
+  return options;
+}
+
+events::NatsOptions Fleet::nats() const { return {.url = absl::GetFlag(FLAGS_nats)}; }
+
+std::shared_ptr<rpc::ChannelPool> Fleet::Peer(const std::string& service) {
+  auto& peer = impl_->peers[service];
+  if (peer == nullptr) {
+    peer = std::make_shared<rpc::ChannelPool>(service, std::make_shared<registry::Resolver>(impl_->etcd(), service));
+  }
+  return peer;
+}
+
+int Main(int argc, char** argv, const std::string& service, const std::function<absl::Status(Fleet&)>& wire) {
+  absl::Status status = config::Parse(argc, argv);
+  if (status.ok()) status = CheckFlags();
+  const absl::StatusOr<telemetry::Level> level = LogLevel();
+  if (status.ok()) status = level.status();
+  if (!status.ok()) {
+    std::cerr << argv[0] << ": " << status.message() << "\n";
+    return 2;
+  }
+  telemetry::InitLog(service, *level);
+  const auto fail = [](const char* what, const absl::Status& error) {
+    telemetry::Error(what, {{"error", error.ToString()}});
+    return 1;
+  };
+
+  Signals signals;
+  std::unique_ptr<telemetry::MetricsEndpoint> metrics;
+  try {
+    const std::string listen = absl::GetFlag(FLAGS_metrics_listen);
+    if (!listen.empty()) metrics = std::make_unique<telemetry::MetricsEndpoint>(listen);
+  } catch (const std::exception& e) {
+    return fail("cannot serve metrics", absl::UnavailableError(absl::StrCat("--metrics_listen=",
+                                                                            absl::GetFlag(FLAGS_metrics_listen), ": ", e.what())));
+  }
+
+  Fleet fleet;
+  fleet.impl_ = std::make_shared<Fleet::Impl>(InstanceId(service));
+  fleet.impl_->service = service;
+  fleet.impl_->server = std::make_unique<rpc::Server>(
+      rpc::ServerOptions{.listen = absl::GetFlag(FLAGS_listen), .loops = absl::GetFlag(FLAGS_loops)});
+  rpc::Server& server = *fleet.impl_->server;
+  server.AddInterceptor(std::make_shared<Tracing>());
+  server.AddInterceptor(std::make_shared<CallMetrics>());
+  server.AddInterceptor(std::make_shared<Identity>());
+
+  if (status = wire(fleet); !status.ok()) return fail("cannot start", status);
+  if (status = server.Start(); !status.ok()) return fail("cannot start", status);
+  for (auto& hook : fleet.started_) hook();
+  signals.Release();
+  server.SetServing(true);
+  auto registration = std::make_unique<registry::Registration>(fleet.impl_->etcd(), service, fleet.instance_id(),
+                                                               Advertised(server.port()));
+  telemetry::Info("serving", {{"instance", fleet.instance_id()}, {"address", Advertised(server.port())}});
+
+  signals.Wait();
+  telemetry::Info("stopping");
+  registration->Deregister();
+  server.SetServing(false);
+  for (auto hook = fleet.stop_.rbegin(); hook != fleet.stop_.rend(); ++hook) (*hook)();
+  server.Shutdown(absl::GetFlag(FLAGS_grace_period));
+  while (!fleet.kept_.empty()) fleet.kept_.pop_back();
+  telemetry::Info("stopped");
+  return 0;
+}
+
+}  // namespace flotilla::runtime

@@ -1,0 +1,88 @@
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "gtest/gtest.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+#include "telemetry/trace.h"
+
+namespace flotilla::telemetry {
+namespace {
+
+constexpr char kParent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+
+TEST(Trace, AChildKeepsTraceAndFlagsAndHasItsOwnSpan) {
+  const std::string child = ChildTraceparent(kParent);
+  ASSERT_EQ(child.size(), 55u);
+  EXPECT_EQ(TraceId(child), "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_NE(child.substr(36, 16), "b7ad6b7169203331");
+  EXPECT_EQ(child.substr(53), "00");
+}
+
+TEST(Trace, AMalformedParentBeginsANewTrace) {
+  for (const char* bad : {"", "x", "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                          "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                          "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                          "00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01"}) {
+    EXPECT_EQ(TraceId(bad), "") << bad;
+    const std::string fresh = ChildTraceparent(bad);
+    EXPECT_EQ(TraceId(fresh).size(), 32u) << bad;
+    EXPECT_NE(fresh, ChildTraceparent(bad));
+  }
+}
+
+TEST(Log, OneJsonObjectALine) {
+  InitLog("test", Level::kInfo);
+  testing::internal::CaptureStderr();
+  Log(Level::kDebug, "not shown");
+  Log(Level::kError, "said \"no\"\n\\", {{"key", std::string("a\x01z\t", 4)}}, kParent);
+  const std::string line = testing::internal::GetCapturedStderr();
+  ASSERT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
+  google::protobuf::Struct json;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(line, &json).ok()) << line;
+  EXPECT_EQ(json.fields().at("level").string_value(), "error");
+  EXPECT_EQ(json.fields().at("service").string_value(), "test");
+  EXPECT_EQ(json.fields().at("trace_id").string_value(), "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_EQ(json.fields().at("message").string_value(), "said \"no\"\n\\");
+  EXPECT_EQ(json.fields().at("key").string_value(), std::string("a\x01z\t", 4));
+  EXPECT_EQ(json.fields().at("timestamp").string_value().size(), 27u);
+}
+
+std::string HttpGet(int port, const std::string& path) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+  std::string out;
+  char buffer[4096];
+  for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;) out.append(buffer, static_cast<std::size_t>(n));
+  close(fd);
+  return out;
+}
+
+TEST(Metrics, SameNameAndLabelsGiveTheSameObjectAndAreServed) {
+  auto& counter = Counter("test_things_total", "Things", {{"kind", "a"}});
+  EXPECT_EQ(&counter, &Counter("test_things_total", "Things", {{"kind", "a"}}));
+  EXPECT_NE(&counter, &Counter("test_things_total", "Things", {{"kind", "b"}}));
+  counter.Increment(3);
+  Latency("test_seconds", "Time").Observe(0.003);
+  Gauge("test_level", "Level").Set(7);
+  const MetricsEndpoint endpoint("127.0.0.1:0");
+  const std::string page = HttpGet(endpoint.port(), "/metrics");
+  EXPECT_NE(page.find("test_things_total{kind=\"a\"} 3"), std::string::npos) << page;
+  EXPECT_NE(page.find("test_level 7"), std::string::npos) << page;
+  EXPECT_NE(page.find("test_seconds_bucket{le=\"0.005\"} 1"), std::string::npos) << page;
+  EXPECT_ANY_THROW(MetricsEndpoint("127.0.0.1:" + std::to_string(endpoint.port())));
+}
+
+}  // namespace
+}  // namespace flotilla::telemetry
