@@ -25,3 +25,42 @@ endfunction()
 # Our own warnings; generated code does not get them.
 add_library(flotilla_flags INTERFACE)
 target_compile_options(flotilla_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror)
+
+# flotilla_migrations(<target> <C++ namespace> <file.sql>...)
+# Compiles SQL files in, in the order given: the header "<room>/migrations.h" (for services/payment/store:
+# "payment/store/migrations.h") declares in the namespace
+#   std::span<const flotilla::postgres::Migration> Migrations();
+function(flotilla_migrations target namespace)
+  set(entries "")
+  foreach(file IN LISTS ARGN)
+    cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} OUTPUT_VARIABLE path)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+    file(READ ${path} sql)
+    cmake_path(GET path FILENAME name)
+    # A delimiter made from the text's own hash cannot occur in the text.
+    string(SHA256 hash "${sql}")
+    string(SUBSTRING ${hash} 0 12 delimiter)
+    string(APPEND entries "      {\"${name}\", R\"sql_${delimiter}(${sql})sql_${delimiter}\"},\n")
+  endforeach()
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE room)
+  string(REGEX REPLACE "^(services|libs)/" "" room ${room})
+  set(header ${CMAKE_BINARY_DIR}/generated/${room}/migrations.h)
+  string(CONCAT text
+    "// Generated from the room's SQL files.\n#pragma once\n\n#include <span>\n\n#include \"postgres/session.h\"\n\n"
+    "namespace ${namespace} {\n\ninline std::span<const flotilla::postgres::Migration> Migrations() {\n"
+    "  static constexpr flotilla::postgres::Migration kMigrations[] = {\n${entries}  };\n  return kMigrations;\n}\n\n"
+    "}  // namespace ${namespace}\n")
+  set(old "")
+  if(EXISTS ${header})
+    file(READ ${header} old)
+  endif()
+  if(NOT text STREQUAL old)  # an unchanged header keeps its time, so nothing is compiled again
+    file(WRITE ${header} "${text}")
+  endif()
+  get_target_property(type ${target} TYPE)
+  set(scope PUBLIC)
+  if(type STREQUAL "INTERFACE_LIBRARY")
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(${target} ${scope} ${CMAKE_BINARY_DIR}/generated)
+endfunction()

@@ -1,12 +1,15 @@
-// The event log, which is the outbox: one append-only table per service, written in the transaction that changes the state.
+// The event log, which is the outbox: one append-only table per service, written in the transaction that changes the
+// state.
 //
-//   CREATE TABLE event (see EventTableMigration): position bigint, xid xid8, stream_id text, sequence bigint, event_id text,
+//   CREATE TABLE event (see sql/event.sql): position bigint, xid xid8, stream_id text, sequence bigint, event_id text,
 //   type text, data bytea, traceparent text, occurred_at timestamptz; PRIMARY KEY (stream_id, sequence)
 //
 // event_id is "<stream_id>/<sequence>": unique, and the same however often it is published.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,11 +21,11 @@
 namespace flotilla::events {
 
 struct Event {
-  std::string stream_id;       // for example an order id
-  std::int64_t sequence = 0;   // from 1, without gaps within the stream
-  std::string type;            // for example "order.paid"
-  std::string data;            // serialized protobuf
-  std::string traceparent;     // may be empty
+  std::string stream_id;         // for example an order id
+  std::int64_t sequence = 0;     // from 1, without gaps within the stream
+  std::string type;              // for example "order.paid"
+  std::string data;              // serialized protobuf
+  std::string traceparent = {};  // may be empty
   absl::Time occurred_at;
   std::string id() const { return stream_id + "/" + std::to_string(sequence); }
 };
@@ -38,23 +41,26 @@ struct NatsOptions {
   std::string url = "nats://127.0.0.1:4222";
 };
 
-// Publishes the log to JetStream in commit order, on a thread of its own. Any number of instances may run; one is active
-// (session-level advisory lock), another takes over when it dies. A row counts once its transaction is below
-// pg_snapshot_xmin, so none is overtaken. Publishes with Nats-Msg-Id = event id, headers Flotilla-Type, Flotilla-Sequence,
-// Flotilla-Stream-Id, Flotilla-Occurred-At (microseconds since the epoch), traceparent; the cursor moves after the acks. At
-// least once, never lost: with NATS away rows wait in the table.
+// Publishes the log to JetStream on a thread of its own. Any number of instances may run; one is active (session-level
+// advisory lock), another takes over when it dies. Publishes with Nats-Msg-Id = event id, headers Flotilla-Type,
+// Flotilla-Sequence, Flotilla-Stream-Id, Flotilla-Occurred-At (microseconds since the epoch), traceparent; the cursor
+// moves after the acks. At least once, never lost: with NATS away rows wait in the table.
+//
+// Commit order: the cursor is a snapshot (pg_snapshot), and what comes next is what a new snapshot sees and the old one
+// did not, by position. So a row that was written early and committed late is not overtaken, a stream's events keep
+// their order, and a long transaction elsewhere holds nothing up (waiting for pg_snapshot_xmin would).
 class Relay {
  public:
   struct RelayOptions {
     postgres::Options postgres;
     NatsOptions nats;
-    std::string stream;                 // JetStream stream, for example "FLOTILLA_ORDER"; created where it is missing
-    std::string subject;                // for example "flotilla.order.event"
+    std::string stream;   // JetStream stream, for example "FLOTILLA_ORDER"; created where it is missing
+    std::string subject;  // for example "flotilla.order.event"
     std::size_t max_batch = 512;
     absl::Duration idle_poll = absl::Milliseconds(20);  // only while Wake() is not called
   };
   explicit Relay(RelayOptions options);
-  ~Relay();  // stops and joins
+  ~Relay();     // stops and joins
   void Wake();  // after a commit; cheap, any thread
   // Rows not yet published, as of the last look.
   std::int64_t lag() const;
@@ -64,15 +70,15 @@ class Relay {
   std::unique_ptr<Impl> impl_;
 };
 
-// A durable JetStream pull consumer on a thread of its own. `apply` gets a batch and stores effects and event ids in one
-// transaction; OK acks the batch, anything else has it delivered again. Delivery is at least once and may repeat.
+// A durable JetStream pull consumer on a thread of its own. `apply` gets a batch and stores effects and event ids in
+// one transaction; OK acks the batch, anything else has it delivered again. Delivery is at least once and may repeat.
 class Consumer {
  public:
   struct ConsumerOptions {
     NatsOptions nats;
     std::string stream;
     std::string subject;
-    std::string durable;              // consumer name, shared by all instances of one service
+    std::string durable;  // consumer name, shared by all instances of one service
     int max_batch = 256;
   };
   Consumer(ConsumerOptions options, std::function<absl::Status(std::span<const Event>)> apply);

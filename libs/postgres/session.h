@@ -1,26 +1,28 @@
 // One PostgreSQL connection for one batch worker's thread. Blocking; never on an event loop.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <pqxx/pqxx>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace flotilla::postgres {
 
 struct Options {
   std::string uri;  // libpq connection string
-  std::string application_name;
+  std::string application_name = "flotilla";
   absl::Duration connect_timeout = absl::Seconds(3);
   absl::Duration statement_timeout = absl::Seconds(5);
   absl::Duration lock_timeout = absl::Seconds(3);
-  int max_attempts = 4;  // of a transaction that was rolled back by a deadlock, a serialization failure or a lost connection
+  // Of a transaction that was rolled back by a deadlock, a serialization failure or a lost connection.
+  int max_attempts = 4;
 };
 
 // A named statement, prepared on first use of every connection. Usually a namespace-scope constant.
@@ -35,7 +37,10 @@ class Transaction {
   template <class... Args>
   pqxx::result Run(const Statement& statement, Args&&... args) {
     Prepare(statement);
-    return work_.exec_prepared(statement.name, std::forward<Args>(args)...);
+    failed_ = true;  // until it returned: COMMIT of a failed transaction is a silent ROLLBACK
+    pqxx::result result = work_.exec_prepared(statement.name, std::forward<Args>(args)...);
+    failed_ = false;
+    return result;
   }
   pqxx::work& work() { return work_; }
 
@@ -45,6 +50,7 @@ class Transaction {
   void Prepare(const Statement& statement);
   class Session& session_;
   pqxx::work work_;
+  bool failed_ = false;
 };
 
 class Session {
@@ -53,10 +59,10 @@ class Session {
   explicit Session(Options options);
   ~Session();
 
-  // Runs `body` in one transaction (READ COMMITTED) and commits when it returns OK; rolls back otherwise. `body` may run
-  // several times, so its effects outside the transaction must be assignments. UNAVAILABLE: no connection, nothing was
-  // committed. UNKNOWN: the connection was lost during COMMIT, the outcome is unknown: ask again by idempotency key.
-  // ABORTED: gave up after deadlocks. DEADLINE_EXCEEDED: statement or lock timeout.
+  // Runs `body` in one transaction (READ COMMITTED) and commits when it returns OK; rolls back otherwise. `body` may
+  // run several times, so its effects outside the transaction must be assignments. UNAVAILABLE: no connection, nothing
+  // was committed. UNKNOWN: the connection was lost during COMMIT, the outcome is unknown: ask again by idempotency
+  // key. ABORTED: gave up after deadlocks. DEADLINE_EXCEEDED: statement or lock timeout.
   absl::Status Transact(const std::function<absl::Status(Transaction&)>& body);
 
  private:
@@ -70,16 +76,18 @@ std::string Array(std::span<const std::string> texts);
 std::string Array(std::span<const std::string_view> texts);
 std::string Array(std::span<const std::int64_t> numbers);
 std::string ByteArray(std::span<const std::string> bytes);
-std::string Bytes(std::string_view bytes);          // one bytea parameter ("\x...")
-std::string FromBytes(std::string_view hex);        // a bytea result field
+std::string ByteArray(std::span<const std::string_view> bytes);
+std::string Bytes(std::string_view bytes);    // one bytea parameter ("\x...")
+std::string FromBytes(std::string_view hex);  // a bytea result field
 
 // SQL text of one migration, in order; `name` such as "001_stock.sql". Compiled in (see flotilla_migrations in CMake).
 struct Migration {
   std::string_view name;
   std::string_view sql;
 };
-// Applies what is missing, under an advisory lock, each migration in its own transaction, recorded in schema_migration with
-// its checksum. Waits for the server up to `wait`. FAILED_PRECONDITION where an applied migration's text has changed.
+// Applies what is missing, under an advisory lock, each migration in its own transaction, recorded in schema_migration
+// with its checksum. Waits for the server up to `wait`. FAILED_PRECONDITION where an applied migration's text has
+// changed.
 absl::Status Migrate(const Options& options, std::span<const Migration> migrations, absl::Duration wait);
 
 }  // namespace flotilla::postgres

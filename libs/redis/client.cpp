@@ -13,8 +13,6 @@ namespace {
 // After a failed connect, calls within this time are refused at once: the caller has another way and should take it.
 constexpr absl::Duration kConnectPause = absl::Milliseconds(100);
 
-timeval ToTimeval(absl::Duration duration) { return absl::ToTimeval(duration); }
-
 Reply Convert(const redisReply* reply) {
   switch (reply->type) {
     case REDIS_REPLY_INTEGER:
@@ -95,11 +93,11 @@ struct Client::Impl {
     if (context != nullptr) return absl::OkStatus();
     const absl::Time now = absl::Now();
     if (now < retry_at) return absl::UnavailableError("Redis: not connected");
-    context.reset(redisConnectWithTimeout(options.host.c_str(), options.port, ToTimeval(options.connect_timeout)));
+    context.reset(redisConnectWithTimeout(options.host.c_str(), options.port, absl::ToTimeval(options.connect_timeout)));
     absl::Status status;
     if (context == nullptr || context->err != 0) {
       status = Broken("connect");
-    } else if (redisSetTimeout(context.get(), ToTimeval(options.command_timeout)) != REDIS_OK) {
+    } else if (redisSetTimeout(context.get(), absl::ToTimeval(options.command_timeout)) != REDIS_OK) {
       status = Broken("set timeout");
     } else {
       status = Greet();

@@ -34,6 +34,7 @@ struct Record {
   Direction direction = Direction::kForward;
   std::string data;    // the definition's input, opaque (serialized protobuf)
   std::string reason;  // why it compensates (an ErrorInfo reason), else empty
+  std::string traceparent;  // of the call that began it, may be empty
   std::int64_t fence = 1;
 };
 
@@ -41,7 +42,6 @@ struct Record {
 struct Context {
   Record record;
   absl::Time deadline;  // of the current step's attempt
-  std::string traceparent;
   std::map<std::string, std::string> results;  // of earlier steps, by step name
 };
 
@@ -79,8 +79,7 @@ struct Definition {
   Action finish_compensated;  // for example order CANCELLED + EndSql
 };
 
-// The first migration of every service with sagas: table saga(type, id, version, direction, data, reason, owner, fence,
-// lease_until, next_attempt_at, attempts, error, traceparent, created_at), primary key (type, id).
+// The first migration of every service with sagas: the table saga, primary key (type, id), see migrations/saga.sql.
 postgres::Migration SagaTableMigration();
 
 // Inserts records owned by `owner`, in the caller's transaction.
@@ -106,7 +105,7 @@ class Engine {
   ~Engine();  // Stop()
 
   // Runs a record that was just begun durably by this owner, here, to its end; returns how it ended.
-  async::Task<Outcome> Run(Record record, std::string traceparent);
+  async::Task<Outcome> Run(Record record);
 
   // Recovered sagas are spread over `executors` (rpc loops where steps make RPCs), which outlive Stop().
   void StartRecovery(std::vector<async::Executor*> executors);
@@ -120,7 +119,7 @@ class Engine {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace flotilla::saga

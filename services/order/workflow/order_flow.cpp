@@ -53,11 +53,12 @@ bool SetPrices(const Reservation& reservation, Order& order) {
   return true;
 }
 
-saga::Record MakeRecord(const char* type, const Order& order) {
+saga::Record MakeRecord(const char* type, const Order& order, const std::string& traceparent) {
   saga::Record record;
   record.id = order.order_id;
   record.type = type;
   record.data = Encode(order);
+  record.traceparent = traceparent;
   return record;
 }
 
@@ -89,7 +90,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time dea
   order.total = *total;
   order.created_at = order.updated_at = ToMicroseconds(absl::Now());
 
-  const saga::Record record = MakeRecord(kCreate, order);
+  const saga::Record record = MakeRecord(kCreate, order, traceparent);
   const auto ticket = hub_.Register(order.order_id);
   const absl::StatusOr<Placed> placed = co_await orders_.Place({order, EventOf(order, traceparent), record});
   // Where the commit's answer was lost, its saga is recovered once its lease ends.
@@ -99,7 +100,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time dea
     co_return co_await Settle(*ticket, *placed->existing, deadline);
   }
   hub_.Publish(order);
-  async::Start(RunSaga(record, std::move(traceparent)));
+  async::Start(RunSaga(record));
   co_return co_await Settle(*ticket, std::move(order), deadline);
 }
 
@@ -127,13 +128,13 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Cancel(OrderKey key, absl::Time de
     if (order->state == State::kCancelling) co_return co_await Settle(*ticket, *order, deadline);
 
     const Order cancelling = Advance(*order, State::kCancelling, absl::Now());
-    const saga::Record record = MakeRecord(kCancel, cancelling);
+    const saga::Record record = MakeRecord(kCancel, cancelling, traceparent);
     const absl::StatusOr<ChangeResult> changed =
         co_await orders_.Apply({cancelling, EventOf(cancelling, traceparent), record, Change::Saga::kBegins});
     if (!changed.ok()) co_return Retryable(changed.status());
     if (*changed == ChangeResult::kStale) continue;
     hub_.Publish(cancelling);
-    async::Start(RunSaga(record, std::move(traceparent)));
+    async::Start(RunSaga(record));
     co_return co_await Settle(*ticket, cancelling, deadline);
   }
   co_return Busy();
@@ -170,9 +171,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Settle(OrderHub::Ticket& ticket, O
   co_return order;
 }
 
-async::Task<void> OrderFlow::RunSaga(saga::Record record, std::string traceparent) {
-  co_await engine_.Run(std::move(record), std::move(traceparent));
-}
+async::Task<void> OrderFlow::RunSaga(saga::Record record) { co_await engine_.Run(std::move(record)); }
 
 // The last commit of a saga: the order's state, its event and the record's end.
 async::Task<absl::Status> OrderFlow::Finish(saga::Context& context, State state, std::string reason) {
@@ -180,7 +179,7 @@ async::Task<absl::Status> OrderFlow::Finish(saga::Context& context, State state,
   if (!before.ok()) co_return before.status();
   const Order order = Advance(*before, state, absl::Now(), std::move(reason));
   const absl::StatusOr<ChangeResult> changed =
-      co_await orders_.Apply({order, EventOf(order, context.traceparent), context.record, Change::Saga::kEnds});
+      co_await orders_.Apply({order, EventOf(order, context.record.traceparent), context.record, Change::Saga::kEnds});
   if (!changed.ok()) co_return changed.status();
   if (*changed == ChangeResult::kStale) co_return saga::Lost();
   hub_.Publish(order);

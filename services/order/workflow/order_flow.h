@@ -41,7 +41,7 @@ class OrderFlow {
  private:
   async::Task<absl::StatusOr<Order>> Stored(Order draft, absl::Status refusal, absl::Time deadline);
   async::Task<absl::StatusOr<Order>> Settle(OrderHub::Ticket& ticket, Order order, absl::Time deadline);
-  async::Task<void> RunSaga(saga::Record record, std::string traceparent);
+  async::Task<void> RunSaga(saga::Record record);
   async::Task<absl::Status> Finish(saga::Context& context, State state, std::string reason);
   saga::Definition CreateSaga();
   saga::Definition CancelSaga();

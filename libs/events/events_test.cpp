@@ -1,0 +1,400 @@
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "events/log.h"
+#include "events/nats_client.h"
+#include "postgres/test_database.h"
+
+namespace flotilla::events {
+namespace {
+
+using testing::ElementsAre;
+
+bool Eventually(const std::function<bool()>& condition, absl::Duration limit = absl::Seconds(15)) {
+  for (const absl::Time deadline = absl::Now() + limit; absl::Now() < deadline; absl::SleepFor(absl::Milliseconds(2))) {
+    if (condition()) return true;
+  }
+  return condition();
+}
+
+Event MakeEvent(const std::string& stream, std::int64_t sequence) {
+  return {.stream_id = stream,
+          .sequence = sequence,
+          .type = "test.happened",
+          .data = std::string("\0\x01\xff\"\\", 5) + std::to_string(sequence),
+          .traceparent = sequence % 2 == 0 ? "" : "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+          .occurred_at = absl::FromUnixMicros(1'700'000'000'123'456 + sequence)};
+}
+
+// What a handler sees, in order.
+class Received {
+ public:
+  absl::Status Apply(std::span<const Event> events) {
+    std::lock_guard lock(mutex_);
+    if (refuse_ > 0) {
+      --refuse_;
+      return absl::UnavailableError("not now");
+    }
+    all_.insert(all_.end(), events.begin(), events.end());
+    for (const Event& event : events) ids_.insert(event.id());
+    return absl::OkStatus();
+  }
+  void Refuse(int times) {
+    std::lock_guard lock(mutex_);
+    refuse_ = times;
+  }
+  std::vector<Event> all() {
+    std::lock_guard lock(mutex_);
+    return all_;
+  }
+  std::vector<std::string> ids() {
+    std::vector<std::string> result;
+    for (const Event& event : all()) result.push_back(event.id());
+    return result;
+  }
+  std::size_t distinct() {
+    std::lock_guard lock(mutex_);
+    return ids_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Event> all_;
+  std::set<std::string> ids_;
+  int refuse_ = 0;
+};
+
+class NatsServer {
+ public:
+  NatsServer() {
+    const int probe = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+    socklen_t size = sizeof(address);
+    getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = std::to_string(ntohs(address.sin_port));
+    close(probe);
+    dir_ = std::filesystem::temp_directory_path() / ("nats_test_" + port_);
+    Start();
+  }
+  ~NatsServer() {
+    Kill();
+    Wipe();
+  }
+  void Start() {
+    pid_ = fork();
+    if (pid_ == 0) {
+      execlp("nats-server", "nats-server", "-a", "127.0.0.1", "-p", port_.c_str(), "-js", "-sd", dir_.c_str(), "-l",
+             "/dev/null", nullptr);
+      _exit(127);
+    }
+  }
+  void Kill() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+  void Wipe() { std::filesystem::remove_all(dir_); }
+  NatsOptions options() const { return {.url = "nats://127.0.0.1:" + port_}; }
+
+ private:
+  std::string port_;
+  std::filesystem::path dir_;
+  pid_t pid_ = -1;
+};
+
+class EventsTest : public testing::Test {
+ protected:
+  EventsTest() : session(database.options()) {
+    if (const char* url = std::getenv("FLOTILLA_TEST_NATS")) nats.url = url;
+    const std::vector<postgres::Migration> migrations = {EventTableMigration()};
+    EXPECT_EQ(Migrate(database.options(), migrations, absl::ZeroDuration()), absl::OkStatus());
+    stream = "TEST_" + database.name() + "_" + std::to_string(absl::ToUnixMicros(absl::Now()));
+    subject = "test." + stream;
+  }
+
+  void SetUp() override {
+    ASSERT_NE(std::getenv("FLOTILLA_TEST_NATS"), nullptr) << "set FLOTILLA_TEST_NATS to a test server's url";
+  }
+
+  void TearDown() override {
+    if (auto connection = ConnectNats(nats, "test"); connection.ok()) {
+      if (auto js = OpenJetStream(connection->get()); js.ok())
+        js_DeleteStream(js->get(), stream.c_str(), nullptr, nullptr);
+    }
+  }
+
+  Relay::RelayOptions relay_options() const {
+    return {.postgres = database.options(), .nats = nats, .stream = stream, .subject = subject};
+  }
+  Consumer::ConsumerOptions consumer_options() const {
+    return {.nats = nats, .stream = stream, .subject = subject, .durable = "handler"};
+  }
+  auto Into(Received& received) const {
+    return [&received](std::span<const Event> events) { return received.Apply(events); };
+  }
+
+  absl::Status AppendTo(const std::string& id, std::int64_t first, std::int64_t last) {
+    std::vector<Event> events;
+    for (std::int64_t i = first; i <= last; ++i) events.push_back(MakeEvent(id, i));
+    return session.Transact([&](postgres::Transaction& transaction) {
+      Append(transaction, events);
+      return absl::OkStatus();
+    });
+  }
+
+  postgres::TestDatabase database;
+  postgres::Session session;
+  NatsOptions nats;
+  std::string stream, subject;
+};
+
+TEST_F(EventsTest, ArriveAsTheyWereAppended) {
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  Relay relay(relay_options());
+  ASSERT_EQ(AppendTo("a", 1, 3), absl::OkStatus());
+  relay.Wake();
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 3; }));
+  const std::vector<Event> all = received.all();
+  EXPECT_THAT(received.ids(), ElementsAre("a/1", "a/2", "a/3"));
+  for (std::int64_t i = 1; i <= 3; ++i) {
+    const Event expected = MakeEvent("a", i);
+    const Event& event = all[static_cast<std::size_t>(i - 1)];
+    EXPECT_EQ(event.type, expected.type);
+    EXPECT_EQ(event.data, expected.data);
+    EXPECT_EQ(event.traceparent, expected.traceparent);
+    EXPECT_EQ(event.occurred_at, expected.occurred_at);
+  }
+  EXPECT_TRUE(Eventually([&] { return relay.lag() == 0; }));
+}
+
+TEST_F(EventsTest, ASequenceThatExistsIsRefused) {
+  ASSERT_EQ(AppendTo("a", 1, 1), absl::OkStatus());
+  EXPECT_EQ(AppendTo("a", 1, 1).code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(EventsTest, ALateCommitIsNotOvertakenAndHoldsNothingUp) {
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  Relay relay(relay_options());
+  postgres::Session early_session(database.options());
+  const std::vector<Event> early = {MakeEvent("early", 1)};
+  ASSERT_EQ(early_session.Transact([&](postgres::Transaction& transaction) {
+    Append(transaction, early);  // the lower position and xid
+    EXPECT_EQ(AppendTo("late", 1, 2), absl::OkStatus());
+    relay.Wake();
+    EXPECT_TRUE(Eventually([&] { return received.distinct() == 2; }));
+    EXPECT_EQ(AppendTo("late", 3, 3), absl::OkStatus());
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  relay.Wake();
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 4; }));
+  EXPECT_EQ(received.all().size(), 4u);
+}
+
+TEST_F(EventsTest, ManyWritersLoseNothingAndKeepEachStreamsOrder) {
+  constexpr int kWriters = 6;
+  constexpr int kTransactions = 150;
+  constexpr int kStreams = 40;
+  ASSERT_EQ(database.Query("CREATE TABLE head (id int PRIMARY KEY, n bigint NOT NULL)"), "");
+  database.Query("INSERT INTO head SELECT i, 0 FROM generate_series(0, 39) i");
+  constexpr postgres::Statement kNext{"next", "UPDATE head SET n = n + 1 WHERE id = $1 RETURNING n"};
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  Relay relay(relay_options());
+  std::vector<std::thread> writers;
+  for (int w = 0; w < kWriters; ++w) {
+    writers.emplace_back([&, w] {
+      postgres::Session writer(database.options());
+      std::srand(static_cast<unsigned>(w));
+      for (int i = 0; i < kTransactions; ++i) {
+        // Two streams a transaction, so that one that began earlier may write later.
+        const int a = (w * 7 + i * 13) % kStreams;
+        const int b = (a + 1 + i % 5) % kStreams;
+        EXPECT_EQ(writer.Transact([&](postgres::Transaction& transaction) {
+          for (int id : {a, b}) {
+            const auto n = transaction.Run(kNext, id)[0][0].as<std::int64_t>();
+            Append(transaction, std::vector<Event>{MakeEvent(std::to_string(id), n)});
+          }
+          return i % 10 == 9 ? absl::AbortedError("rolled back") : absl::OkStatus();
+        }),
+                  i % 10 == 9 ? absl::AbortedError("rolled back") : absl::OkStatus());
+        relay.Wake();
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const std::size_t expected = kWriters * (kTransactions - kTransactions / 10) * 2;
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == expected; })) << received.distinct();
+  std::map<std::string, std::int64_t> last;
+  for (const Event& event : received.all()) {
+    ASSERT_EQ(event.sequence, last[event.stream_id] + 1) << event.stream_id;
+    last[event.stream_id] = event.sequence;
+  }
+  EXPECT_EQ(received.all().size(), expected);  // and nothing twice
+}
+
+TEST_F(EventsTest, ABacklogIsDrainedOnceAndInOrder) {
+  constexpr std::int64_t kBacklog = 10'000;
+  for (std::int64_t i = 0; i < kBacklog; i += 1000) ASSERT_EQ(AppendTo("a", i + 1, i + 1000), absl::OkStatus());
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  const absl::Time start = absl::Now();
+  std::optional<Relay> relay(relay_options());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() >= 3000; }));
+  relay.emplace(relay_options());  // goes on where the other stopped
+  ASSERT_EQ(AppendTo("a", kBacklog + 1, kBacklog + 1), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == kBacklog + 1; })) << received.distinct();
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  RecordProperty("events_per_second", static_cast<int>(kBacklog / seconds));
+  std::int64_t last = 0;
+  for (const Event& event : received.all()) ASSERT_EQ(event.sequence, ++last);
+  EXPECT_TRUE(Eventually([&] { return relay->lag() == 0; }));
+  relay.reset();
+  EXPECT_EQ(database.Query("SELECT published FROM relay_cursor"), std::to_string(kBacklog + 1));
+  EXPECT_EQ(database.Query("SELECT count(*) FROM relay_cursor WHERE draining IS NULL"), "1");
+}
+
+TEST_F(EventsTest, OneOfTwoRelaysIsActiveAndTheOtherTakesOver) {
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  std::optional<Relay> first(relay_options());
+  ASSERT_EQ(AppendTo("a", 1, 1), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 1; }));
+  Relay second(relay_options());
+  absl::SleepFor(absl::Milliseconds(200));
+  EXPECT_EQ(database.Query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database ="
+                           " (SELECT oid FROM pg_database WHERE datname = current_database())"),
+            "1");
+  first.reset();
+  const absl::Time start = absl::Now();
+  ASSERT_EQ(AppendTo("a", 2, 2), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 2; }));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+  // The same when only the connection dies: the lock goes with it.
+  database.Query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'relay %'"
+      " AND datname = current_database()");
+  ASSERT_EQ(AppendTo("a", 3, 3), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 3; }));
+  EXPECT_THAT(received.ids(), ElementsAre("a/1", "a/2", "a/3"));
+}
+
+TEST_F(EventsTest, WhatAHandlerRefusesComesAgain) {
+  Received received;
+  received.Refuse(3);
+  Consumer consumer(consumer_options(), Into(received));
+  Relay relay(relay_options());
+  ASSERT_EQ(AppendTo("a", 1, 20), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 20; })) << received.distinct();
+}
+
+TEST_F(EventsTest, ADurableConsumerGoesOnWhereItStopped) {
+  Received received;
+  Relay relay(relay_options());
+  {
+    Consumer consumer(consumer_options(), Into(received));
+    ASSERT_EQ(AppendTo("a", 1, 10), absl::OkStatus());
+    ASSERT_TRUE(Eventually([&] { return received.distinct() == 10; }));
+  }
+  Consumer consumer(consumer_options(), Into(received));
+  ASSERT_EQ(AppendTo("a", 11, 12), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 12; }));
+  absl::SleepFor(absl::Milliseconds(300));
+  EXPECT_EQ(received.all().size(), 12u);
+}
+
+TEST_F(EventsTest, WithNatsAwayNothingIsLost) {
+  NatsServer server;
+  nats = server.options();
+  server.Kill();
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  Relay relay(relay_options());
+  ASSERT_EQ(AppendTo("a", 1, 100), absl::OkStatus());
+  EXPECT_TRUE(Eventually([&] { return relay.lag() == 100; })) << relay.lag();
+  server.Start();
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 100; })) << received.distinct();
+
+  // Killed under load.
+  std::thread writer([&] {
+    for (std::int64_t i = 101; i <= 1100; i += 10) {
+      EXPECT_EQ(AppendTo("a", i, i + 9), absl::OkStatus());
+      relay.Wake();
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+  });
+  absl::SleepFor(absl::Milliseconds(150));
+  server.Kill();
+  absl::SleepFor(absl::Milliseconds(500));
+  server.Start();
+  writer.join();
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 1100; }, absl::Seconds(30))) << received.distinct();
+
+  // Its data gone: stream and consumer are made anew.
+  server.Kill();
+  server.Wipe();
+  server.Start();
+  ASSERT_EQ(AppendTo("a", 1101, 1110), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 1110; }, absl::Seconds(30))) << received.distinct();
+}
+
+TEST_F(EventsTest, LatencyIsAFewMilliseconds) {
+  std::mutex mutex;
+  std::vector<absl::Duration> latencies;
+  Consumer consumer(consumer_options(), [&](std::span<const Event> events) {
+    std::lock_guard lock(mutex);
+    for (const Event& event : events) latencies.push_back(absl::Now() - event.occurred_at);
+    return absl::OkStatus();
+  });
+  Relay relay(relay_options());
+  ASSERT_EQ(AppendTo("warm", 1, 1), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] {
+    std::lock_guard lock(mutex);
+    return latencies.size() == 1;
+  }));
+  latencies.clear();
+  constexpr std::size_t kEvents = 100;
+  for (std::size_t i = 0; i < kEvents; ++i) {
+    Event event = MakeEvent("a", static_cast<std::int64_t>(i + 1));
+    event.occurred_at = absl::Now();
+    ASSERT_EQ(session.Transact([&](postgres::Transaction& transaction) {
+      Append(transaction, std::span(&event, 1));
+      return absl::OkStatus();
+    }),
+              absl::OkStatus());
+    relay.Wake();
+    absl::SleepFor(absl::Milliseconds(7));
+  }
+  ASSERT_TRUE(Eventually([&] {
+    std::lock_guard lock(mutex);
+    return latencies.size() == kEvents;
+  }));
+  std::ranges::sort(latencies);
+  RecordProperty("median_us", static_cast<int>(absl::ToInt64Microseconds(latencies[kEvents / 2])));
+  std::printf("append to apply: median %s, p90 %s\n", absl::FormatDuration(latencies[kEvents / 2]).c_str(),
+              absl::FormatDuration(latencies[kEvents * 9 / 10]).c_str());
+  EXPECT_LT(latencies[kEvents / 2], absl::Milliseconds(20));
+}
+
+}  // namespace
+}  // namespace flotilla::events

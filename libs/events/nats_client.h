@@ -1,0 +1,42 @@
+// Within this room: owning handles of nats.c, connecting, the one stream configuration.
+#pragma once
+
+#include <nats/nats.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "events/log.h"
+
+namespace flotilla::events {
+
+template <auto Destroy>
+struct NatsDelete {
+  template <class T>
+  void operator()(T* handle) const {
+    Destroy(handle);
+  }
+};
+using NatsConnection = std::unique_ptr<natsConnection, NatsDelete<natsConnection_Destroy>>;
+using NatsSubscription = std::unique_ptr<natsSubscription, NatsDelete<natsSubscription_Destroy>>;
+using NatsMessage = std::unique_ptr<natsMsg, NatsDelete<natsMsg_Destroy>>;
+using JetStream = std::unique_ptr<jsCtx, NatsDelete<jsCtx_Destroy>>;
+
+inline constexpr char kTypeHeader[] = "Flotilla-Type";
+inline constexpr char kStreamIdHeader[] = "Flotilla-Stream-Id";
+inline constexpr char kSequenceHeader[] = "Flotilla-Sequence";
+inline constexpr char kOccurredAtHeader[] = "Flotilla-Occurred-At";
+inline constexpr char kTraceparentHeader[] = "traceparent";
+
+absl::Status NatsError(std::string_view what, natsStatus status, int js_error = 0);
+
+// Connects now or fails; once connected it reconnects for ever.
+absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std::string& name);
+absl::StatusOr<JetStream> OpenJetStream(natsConnection* connection);
+
+// Creates the stream if it is missing; one that exists is left as it is configured.
+absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::string& subject);
+
+}  // namespace flotilla::events

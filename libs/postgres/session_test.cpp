@@ -1,0 +1,361 @@
+#include "postgres/session.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <barrier>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "postgres/test_database.h"
+
+namespace flotilla::postgres {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr Statement kInsert{"insert", "INSERT INTO t (id, n) VALUES ($1, $2)"};
+constexpr Statement kAdd{"add", "UPDATE t SET n = n + 1 WHERE id = $1"};
+constexpr Statement kPid{"pid", "SELECT pg_backend_pid()"};
+constexpr Statement kSleep{"sleep", "SELECT pg_sleep($1)"};
+constexpr Statement kLock{"lock", "SELECT n FROM t WHERE id = $1 FOR UPDATE"};
+
+// Forwards to the server; once armed, passes a COMMIT on and cuts the client off before the answer.
+class CuttingProxy {
+ public:
+  explicit CuttingProxy(int server_port) : server_port_(server_port), listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address = Address(0);
+    bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+    listen(listener_, 8);
+    socklen_t size = sizeof(address);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
+  }
+  ~CuttingProxy() {
+    thread_.request_stop();
+    thread_.join();
+    close(listener_);
+  }
+  int port() const { return port_; }
+  std::atomic<bool> cut_commit = false;
+
+ private:
+  static sockaddr_in Address(int port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+  void Run(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      pollfd waiting{listener_, POLLIN, 0};
+      if (poll(&waiting, 1, 20) != 1) continue;
+      const int client = accept(listener_, nullptr, nullptr);
+      const int server = socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_in address = Address(server_port_);
+      if (connect(server, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) Forward(stop, client, server);
+      close(client);
+      close(server);
+    }
+  }
+  void Forward(const std::stop_token& stop, int client, int server) {
+    std::array<char, 65536> buffer;
+    while (!stop.stop_requested()) {
+      pollfd ends[] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
+      if (poll(ends, 2, 20) <= 0) continue;
+      for (int side : {0, 1}) {
+        if (ends[side].revents == 0) continue;
+        const ssize_t size = read(ends[side].fd, buffer.data(), buffer.size());
+        if (size <= 0) return;
+        if (write(ends[1 - side].fd, buffer.data(), static_cast<std::size_t>(size)) != size) return;
+        if (side == 0 && cut_commit &&
+            std::string_view(buffer.data(), static_cast<std::size_t>(size)).find("COMMIT") != std::string_view::npos) {
+          absl::SleepFor(absl::Milliseconds(200));  // the server commits
+          return;
+        }
+      }
+    }
+  }
+
+  const int server_port_;
+  const int listener_;
+  int port_ = 0;
+  std::jthread thread_;
+};
+
+class SessionTest : public testing::Test {
+ protected:
+  SessionTest() { database.Query("CREATE TABLE t (id bigint PRIMARY KEY, n bigint NOT NULL CHECK (n < 1000))"); }
+
+  absl::Status Insert(Session& session, int id, int n = 0) {
+    return session.Transact([&](Transaction& tx) {
+      tx.Run(kInsert, id, n);
+      return absl::OkStatus();
+    });
+  }
+  static void Terminate(const TestDatabase& db, int pid) {
+    db.Query("SELECT pg_terminate_backend(" + std::to_string(pid) + ", 1000)");
+  }
+
+  TestDatabase database;
+};
+
+TEST_F(SessionTest, CommitsWhenTheBodyIsOk) {
+  Session session(database.options());
+  EXPECT_EQ(Insert(session, 1), absl::OkStatus());
+  EXPECT_EQ(Insert(session, 2), absl::OkStatus());
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "2");
+}
+
+TEST_F(SessionTest, RollsBackWhenTheBodyFails) {
+  Session session(database.options());
+  const absl::Status status = session.Transact([&](Transaction& tx) {
+    tx.Run(kInsert, 1, 0);
+    return absl::NotFoundError("no");
+  });
+  EXPECT_EQ(status, absl::NotFoundError("no"));
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "0");
+  EXPECT_EQ(Insert(session, 1), absl::OkStatus());
+}
+
+TEST_F(SessionTest, SqlErrorIsInternalAndNamesNoValues) {
+  Session session(database.options());
+  ASSERT_EQ(Insert(session, 4711), absl::OkStatus());
+  const absl::Status status = Insert(session, 4711);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("23505"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("4711")));
+}
+
+TEST_F(SessionTest, ASwallowedErrorIsNotReportedAsCommitted) {
+  Session session(database.options());
+  const absl::Status status = session.Transact([&](Transaction& tx) {
+    tx.Run(kInsert, 1, 0);
+    try {
+      tx.Run(kInsert, 1, 0);
+    } catch (const pqxx::unique_violation&) {
+    }
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "0");
+}
+
+TEST_F(SessionTest, WrongParameterCountDoesNotSpin) {
+  Session session(database.options());
+  int runs = 0;
+  const absl::Status status = session.Transact([&](Transaction& tx) {
+    ++runs;
+    tx.Run(kInsert, 1);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(Insert(session, 1), absl::OkStatus());
+}
+
+TEST_F(SessionTest, RetriesWhenTheConnectionIsLostBeforeCommit) {
+  Session session(database.options());
+  int runs = 0;
+  const absl::Status status = session.Transact([&](Transaction& tx) {
+    const int pid = tx.Run(kPid)[0][0].as<int>();
+    if (++runs == 1) Terminate(database, pid);
+    tx.Run(kInsert, 1, 0);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status, absl::OkStatus());
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "1");
+}
+
+TEST_F(SessionTest, AConnectionLostWhileIdleIsReplaced) {
+  Session session(database.options());
+  int pid = 0;
+  ASSERT_EQ(session.Transact([&](Transaction& tx) {
+    pid = tx.Run(kPid)[0][0].as<int>();
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  Terminate(database, pid);
+  EXPECT_EQ(Insert(session, 1), absl::OkStatus());
+}
+
+TEST_F(SessionTest, AConnectionLostDuringCommitIsUnknown) {
+  const std::string server = TestDatabase::Server();
+  const int port = std::stoi(server.substr(server.find("port=") + 5));
+  CuttingProxy proxy(port);
+  Options options = database.options();
+  options.uri = "host=127.0.0.1 port=" + std::to_string(proxy.port()) + " user=postgres dbname=" + database.name();
+  Session session(options);
+  ASSERT_EQ(Insert(session, 1), absl::OkStatus());
+  proxy.cut_commit = true;
+  EXPECT_EQ(Insert(session, 2).code(), absl::StatusCode::kUnknown);
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "2");  // it did commit: a blind retry would have done it twice
+  proxy.cut_commit = false;
+  EXPECT_EQ(Insert(session, 3), absl::OkStatus());
+}
+
+TEST_F(SessionTest, DeadlocksAreRetried) {
+  Session setup(database.options());
+  ASSERT_EQ(Insert(setup, 1), absl::OkStatus());
+  ASSERT_EQ(Insert(setup, 2), absl::OkStatus());
+  std::barrier both(2);
+  std::atomic<int> runs = 0;
+  const auto add = [&](int first, int second) {
+    Session session(database.options());
+    bool again = false;
+    EXPECT_EQ(session.Transact([&](Transaction& tx) {
+      ++runs;
+      tx.Run(kAdd, first);
+      if (!std::exchange(again, true)) both.arrive_and_wait();
+      tx.Run(kAdd, second);
+      return absl::OkStatus();
+    }),
+              absl::OkStatus());
+  };
+  std::thread other(add, 2, 1);
+  add(1, 2);
+  other.join();
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(database.Query("SELECT string_agg(n::text, ' ') FROM t"), "2 2");
+}
+
+TEST_F(SessionTest, TimeoutsAreDeadlineExceeded) {
+  Options options = database.options();
+  options.statement_timeout = absl::Milliseconds(300);
+  options.lock_timeout = absl::Milliseconds(100);
+  Session session(options);
+  EXPECT_EQ(session
+                .Transact([](Transaction& tx) {
+                  tx.Run(kSleep, 5);
+                  return absl::OkStatus();
+                })
+                .code(),
+            absl::StatusCode::kDeadlineExceeded);
+  ASSERT_EQ(Insert(session, 1), absl::OkStatus());
+  Session blocked(options);
+  absl::Status status;
+  ASSERT_EQ(session.Transact([&](Transaction& tx) {
+    tx.Run(kLock, 1);
+    status = blocked.Transact([](Transaction& second) {
+      second.Run(kLock, 1);
+      return absl::OkStatus();
+    });
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+}
+
+TEST(SessionWithoutServerTest, IsUnavailableFast) {
+  Session session({.uri = "postgresql://postgres@127.0.0.1:1/postgres"});
+  const absl::Time start = absl::Now();
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(session.Transact([](Transaction&) { return absl::OkStatus(); }).code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_LT(absl::Now() - start, absl::Seconds(1));
+}
+
+TEST(SessionWithoutServerTest, MalformedUriIsUnavailable) {
+  Session session({.uri = "postgresql://%%"});
+  EXPECT_EQ(session.Transact([](Transaction&) { return absl::OkStatus(); }).code(), absl::StatusCode::kUnavailable);
+}
+
+constexpr Statement kEcho{"echo", "SELECT t FROM unnest($1::text[]) WITH ORDINALITY AS x(t, o) ORDER BY o"};
+constexpr Statement kEchoBytes{"echo_bytes", "SELECT b FROM unnest($1::bytea[]) WITH ORDINALITY AS x(b, o) ORDER BY o"};
+constexpr Statement kSum{"sum", "SELECT sum(n) FROM unnest($1::bigint[]) AS n"};
+constexpr Statement kOne{"one", "SELECT $1::bytea"};
+
+TEST_F(SessionTest, ArraysComeBackAsTheyWere) {
+  const std::vector<std::string> nasty = {"",
+                                          "NULL",
+                                          "null",
+                                          "a,b",
+                                          "{}",
+                                          "{\"x\"}",
+                                          "\"",
+                                          "\\",
+                                          "\\\\\"",
+                                          "it's",
+                                          " pad ",
+                                          "\n\t",
+                                          "\xc3\xa4\xe2\x82\xac",
+                                          "$1; DROP",
+                                          "%s",
+                                          "E'\\x41'"};
+  std::vector<std::string> bytes = nasty;
+  std::string all;
+  for (int i = 0; i < 256; ++i) all += static_cast<char>(i);
+  bytes.push_back(all);
+  const std::vector<std::int64_t> numbers = {std::numeric_limits<std::int64_t>::max(), -1, 0, 1};
+  Session session(database.options());
+  const absl::Status status = session.Transact([&](Transaction& tx) {
+    const auto check = [&](const pqxx::result& result) {
+      ASSERT_EQ(result.size(), nasty.size());
+      for (std::size_t i = 0; i < nasty.size(); ++i) EXPECT_EQ(result[i][0].as<std::string>(), nasty[i]);
+    };
+    check(tx.Run(kEcho, Array(nasty)));
+    check(tx.Run(kEcho, Array(std::vector<std::string_view>(nasty.begin(), nasty.end()))));
+    const pqxx::result result = tx.Run(kEchoBytes, ByteArray(bytes));
+    EXPECT_EQ(result.size(), bytes.size());
+    for (std::size_t i = 0; i < bytes.size(); ++i) EXPECT_EQ(FromBytes(result[i][0].c_str()), bytes[i]);
+    EXPECT_EQ(tx.Run(kSum, Array(numbers))[0][0].as<std::string>(), "9223372036854775807");
+    EXPECT_EQ(FromBytes(tx.Run(kOne, Bytes(all))[0][0].c_str()), all);
+    EXPECT_EQ(tx.Run(kEcho, Array(std::vector<std::string>{})).size(), 0u);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status, absl::OkStatus());
+  EXPECT_THROW(FromBytes("abc"), std::invalid_argument);
+  EXPECT_THROW(FromBytes("\\xzz"), std::invalid_argument);
+}
+
+TEST_F(SessionTest, MigrationsRunOnceByManyAtOnce) {
+  const std::vector<Migration> migrations = {
+      {"001_a.sql", "CREATE TABLE a (id int); INSERT INTO a VALUES (1); SELECT pg_sleep(0.2);"},
+      {"002_b.sql", "INSERT INTO a VALUES (2); -- 'quoted' $$"},
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back(
+        [&] { EXPECT_EQ(Migrate(database.options(), migrations, absl::Seconds(5)), absl::OkStatus()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(database.Query("SELECT string_agg(id::text, ' ') FROM a"), "1 2");
+  EXPECT_EQ(database.Query("SELECT string_agg(name, ' ' ORDER BY name) FROM schema_migration"), "001_a.sql 002_b.sql");
+}
+
+TEST_F(SessionTest, AChangedMigrationIsRefused) {
+  ASSERT_EQ(Migrate(database.options(), std::vector<Migration>{{"001_a.sql", "CREATE TABLE a (id int)"}}, {}),
+            absl::OkStatus());
+  const absl::Status status =
+      Migrate(database.options(), std::vector<Migration>{{"001_a.sql", "CREATE TABLE a (id bigint)"}}, {});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("001_a.sql"));
+}
+
+TEST_F(SessionTest, AFailingMigrationLeavesNothing) {
+  const absl::Status status =
+      Migrate(database.options(), std::vector<Migration>{{"001_a.sql", "CREATE TABLE a (id int); SELECT 1/0;"}}, {});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(database.Query("SELECT to_regclass('a')"), "");
+  EXPECT_EQ(database.Query("SELECT count(*) FROM schema_migration"), "0");
+}
+
+TEST(MigrateTest, WaitsForTheServerAsLongAsItMay) {
+  const absl::Time start = absl::Now();
+  const absl::Status status = Migrate({.uri = "postgresql://postgres@127.0.0.1:1/x"}, {}, absl::Milliseconds(500));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_GE(absl::Now() - start, absl::Milliseconds(500));
+}
+
+}  // namespace
+}  // namespace flotilla::postgres

@@ -1,0 +1,63 @@
+// For tests: a database of one's own on the server FLOTILLA_TEST_POSTGRES names, dropped at the end.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <pqxx/pqxx>
+#include <stdexcept>
+#include <string>
+
+#include "postgres/session.h"
+
+// libpqxx 6.4 leaks one PGresult whenever a statement finds its connection lost.
+extern "C" __attribute__((weak)) const char* __lsan_default_suppressions() { return "leak:libpqxx-6.4.so\n"; }
+
+namespace flotilla::postgres {
+
+class TestDatabase {
+ public:
+  TestDatabase() {
+    static int count = 0;
+    name_ = "test_" + std::to_string(getpid()) + "_" + std::to_string(++count);
+    Admin("DROP DATABASE IF EXISTS " + name_ + " WITH (FORCE)");
+    Admin("CREATE DATABASE " + name_);
+  }
+  ~TestDatabase() {
+    try {
+      Admin("DROP DATABASE " + name_ + " WITH (FORCE)");
+    } catch (const std::exception&) {  // the server is gone, and the database with it
+    }
+  }
+  TestDatabase(const TestDatabase&) = delete;
+
+  Options options() const { return {.uri = "dbname=" + name_ + " " + Server(), .application_name = "test"}; }
+  const std::string& name() const { return name_; }
+
+  // On a connection of its own, outside a transaction; the first field of the first row, or "".
+  std::string Query(const std::string& sql) const {
+    pqxx::connection connection(options().uri);
+    const pqxx::result result = pqxx::nontransaction(connection).exec(sql);
+    return result.empty() || result[0][0].is_null() ? "" : result[0][0].as<std::string>();
+  }
+
+  // "host=... port=... user=..." of the server.
+  static std::string Server() {
+    const char* uri = std::getenv("FLOTILLA_TEST_POSTGRES");
+    if (uri == nullptr) throw std::runtime_error("set FLOTILLA_TEST_POSTGRES to the uri of a test server's superuser");
+    pqxx::connection connection(uri);
+    return std::string("host=") + connection.hostname() + " port=" + connection.port() +
+           " user=" + connection.username();
+  }
+
+ private:
+  static void Admin(const std::string& sql) {
+    Server();
+    pqxx::connection connection(std::getenv("FLOTILLA_TEST_POSTGRES"));
+    pqxx::nontransaction(connection).exec(sql);
+  }
+
+  std::string name_;
+};
+
+}  // namespace flotilla::postgres

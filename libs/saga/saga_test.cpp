@@ -1,0 +1,318 @@
+#include "saga/saga.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <iostream>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "async/thread_executor.h"
+#include "errors/errors.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::saga {
+namespace {
+
+using testing::ElementsAre;
+
+class SagaTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const char* admin = std::getenv("FLOTILLA_TEST_POSTGRES");
+    ASSERT_NE(admin, nullptr) << "FLOTILLA_TEST_POSTGRES is not set; run the tests through tests/run";
+    database = absl::StrCat("saga_test_", std::random_device{}());
+    pqxx::connection connection(admin);
+    pqxx::nontransaction(connection).exec("CREATE DATABASE " + database);
+    const std::string uri = admin;
+    postgres_options.uri = uri.substr(0, uri.rfind('/') + 1) + database;
+    const postgres::Migration migration = SagaTableMigration();
+    const absl::Status status = postgres::Migrate(postgres_options, {&migration, 1}, absl::Seconds(10));
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  static void TearDownTestSuite() {
+    pqxx::connection connection(std::getenv("FLOTILLA_TEST_POSTGRES"));
+    pqxx::nontransaction(connection).exec("DROP DATABASE IF EXISTS " + database + " WITH (FORCE)");
+  }
+  void SetUp() override { Execute("TRUNCATE saga"); }
+
+  static void Execute(const std::string& sql) {
+    pqxx::connection connection(postgres_options.uri);
+    pqxx::nontransaction(connection).exec(sql);
+  }
+  static std::string Query(const std::string& sql) {
+    pqxx::connection connection(postgres_options.uri);
+    const auto result = pqxx::nontransaction(connection).exec(sql);
+    return result.empty() ? "" : result[0][0].c_str();
+  }
+  static EngineOptions Options(const std::string& owner) {
+    EngineOptions options;
+    options.postgres = postgres_options;
+    options.owner = owner;
+    options.lease = absl::Milliseconds(600);
+    options.scan_interval = absl::Milliseconds(50);
+    return options;
+  }
+  static Record MakeRecord(const std::string& id) {
+    Record record;
+    record.id = id;
+    record.type = "test";
+    record.data = std::string("data\0\xff", 6);
+    return record;
+  }
+  // As a service would, in its own transaction.
+  static void BeginAs(const std::string& owner, std::vector<Record> records, absl::Duration lease = absl::Milliseconds(600)) {
+    postgres::Session session(postgres_options);
+    const absl::Status status = session.Transact([&](postgres::Transaction& transaction) {
+      Begin(transaction, records, owner, lease);
+      return absl::OkStatus();
+    });
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  static absl::Status Finish(Context& context) {
+    thread_local postgres::Session session(postgres_options);
+    std::vector<std::string> ended;
+    const absl::Status status = session.Transact([&](postgres::Transaction& transaction) {
+      ended = End(transaction, {&context.record, 1});
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    return ended.empty() ? Lost() : absl::OkStatus();
+  }
+
+  // A journal of what ran.
+  void Note(std::string text) {
+    std::lock_guard lock(mutex);
+    journal.push_back(std::move(text));
+  }
+  std::vector<std::string> Journal() {
+    std::lock_guard lock(mutex);
+    return journal;
+  }
+  Action Do(const std::string& text, absl::Status status = absl::OkStatus(), int fail_first = 0) {
+    auto left = std::make_shared<std::atomic<int>>(fail_first);
+    return [this, text, status, left](Context&) -> async::Task<absl::Status> {
+      Note(text);
+      if ((*left)-- > 0) co_return absl::UnavailableError("try again");
+      co_return status;
+    };
+  }
+  Definition Steps(std::vector<Step> steps) {
+    Definition definition;
+    definition.type = "test";
+    definition.steps = std::move(steps);
+    for (Step& step : definition.steps) {
+      step.retry.initial = absl::Milliseconds(1);
+      step.retry.max_attempts = 4;
+    }
+    definition.finish_forward = [this](Context& context) -> async::Task<absl::Status> {
+      Note("paid");
+      co_return Finish(context);
+    };
+    definition.finish_compensated = [this](Context& context) -> async::Task<absl::Status> {
+      Note("cancelled " + context.record.reason);
+      co_return Finish(context);
+    };
+    return definition;
+  }
+
+  static inline std::string database;
+  static inline postgres::Options postgres_options;
+  std::mutex mutex;
+  std::vector<std::string> journal;
+  async::ThreadExecutor executor;
+};
+
+const absl::Status kNo = errors::Make(absl::StatusCode::kFailedPrecondition, "NO_MONEY", "no money");
+
+TEST_F(SagaTest, RunsForwardToTheEnd) {
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}, {.name = "b", .action = Do("b"), .pivot = true}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);
+  EXPECT_THAT(Journal(), ElementsAre("a", "b", "paid"));
+  EXPECT_EQ(Query("SELECT count(*) FROM saga"), "0");
+  EXPECT_EQ(engine.stats().completed, 1);
+}
+
+TEST_F(SagaTest, ARefusalUndoesInReverseAndTheDecisionIsDurableFirst) {
+  std::string seen;
+  Step b{.name = "b", .action = Do("b", kNo)};
+  b.compensation = [&](Context&) -> async::Task<absl::Status> {
+    seen = Query("SELECT direction || ' ' || reason FROM saga WHERE id = '1'");
+    Note("undo b");
+    co_return absl::OkStatus();
+  };
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
+                                       b,
+                                       {.name = "c", .action = Do("c"), .compensation = Do("undo c"), .pivot = true}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompensated);
+  EXPECT_THAT(Journal(), ElementsAre("a", "b", "undo b", "undo a", "cancelled NO_MONEY"));
+  EXPECT_EQ(seen, "1 NO_MONEY");
+}
+
+TEST_F(SagaTest, RetriesWhatMayPass) {
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a", absl::OkStatus(), 2)}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);
+  EXPECT_THAT(Journal(), ElementsAre("a", "a", "a", "paid"));
+}
+
+TEST_F(SagaTest, ParksAfterTheLastAttemptAndStaysParked) {
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a", absl::UnavailableError("down"))}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kParked);
+  EXPECT_EQ(Query("SELECT direction || ' ' || parked_from FROM saga"), "2 0");
+  EXPECT_NE(Query("SELECT error FROM saga").find("down"), std::string::npos);
+  Engine other(Options("other"), {Steps({{.name = "a", .action = Do("again")}})});
+  other.StartRecovery({&executor});
+  absl::SleepFor(absl::Seconds(1));
+  EXPECT_THAT(Journal(), ElementsAre("a", "a", "a", "a"));
+}
+
+TEST_F(SagaTest, BehindThePivotARefusalIsRetriedNeverUndone) {
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a"), .pivot = true},
+                                       {.name = "b", .action = Do("b", kNo)}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kParked);
+  EXPECT_THAT(Journal(), ElementsAre("a", "b", "b", "b", "b"));
+}
+
+TEST_F(SagaTest, AnExceptionIsAnErrorLikeOthers) {
+  int calls = 0;
+  Step step{.name = "a"};
+  step.action = [&](Context&) -> async::Task<absl::Status> {
+    if (++calls == 1) throw std::runtime_error("oops");
+    co_return absl::OkStatus();
+  };
+  Engine engine(Options("me"), {Steps({step})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);
+  EXPECT_EQ(calls, 2);
+}
+
+template <class Condition>
+bool Eventually(Condition condition, int seconds = 20) {
+  for (int i = 0; i < seconds * 100; ++i) {
+    if (condition()) return true;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return false;
+}
+
+TEST_F(SagaTest, AnOrphanIsTakenByOneAndTheOldOwnerIsFencedOff) {
+  const Record record = MakeRecord("1");
+  BeginAs("dead", {record});
+  Engine one(Options("one"), {Steps({{.name = "a", .action = Do("a")}})});
+  Engine two(Options("two"), {Steps({{.name = "a", .action = Do("a")}})});
+  async::ThreadExecutor other;
+  one.StartRecovery({&executor});
+  two.StartRecovery({&other});
+  EXPECT_TRUE(Eventually([&] { return one.stats().completed + two.stats().completed == 1; }));
+  EXPECT_THAT(Journal(), ElementsAre("a", "paid"));
+  Context late{record, {}, {}};
+  EXPECT_EQ(errors::Reason(Finish(late)), "SAGA_LOST");
+}
+
+TEST_F(SagaTest, ACompensatingOrphanGoesOnCompensating) {
+  BeginAs("dead", {MakeRecord("1")});
+  Execute("UPDATE saga SET direction = 1, reason = 'WHY'");
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
+                                       {.name = "b", .action = Do("b"), .compensation = Do("undo b"), .pivot = true}})});
+  engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return engine.stats().compensated == 1; }));
+  EXPECT_THAT(Journal(), ElementsAre("undo b", "undo a", "cancelled WHY"));
+}
+
+TEST_F(SagaTest, UnknownDefinitionsAreLeftToThoseThatKnowThem) {
+  Record newer = MakeRecord("1");
+  newer.version = 2;
+  BeginAs("dead", {newer});
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}})});
+  engine.StartRecovery({&executor});
+  absl::SleepFor(absl::Milliseconds(1000));
+  EXPECT_EQ(Query("SELECT owner FROM saga"), "dead");
+}
+
+TEST_F(SagaTest, ASlowSagaKeepsItsLease) {
+  Step slow{.name = "slow"};
+  slow.action = [this](Context&) -> async::Task<absl::Status> {
+    Note("slow");
+    co_await async::SleepFor(absl::Milliseconds(2000));
+    co_return absl::OkStatus();
+  };
+  Engine owner(Options("owner"), {Steps({slow})});
+  Engine rival(Options("rival"), {Steps({slow})});
+  async::ThreadExecutor other;
+  rival.StartRecovery({&other});
+  BeginAs("owner", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, owner.Run(MakeRecord("1"))), Outcome::kCompleted);
+  EXPECT_EQ(rival.stats().recovered, 0);
+}
+
+TEST_F(SagaTest, AFrozenOwnerThatWakesUpEndsNothing) {
+  // The owner's step outlasts its lease while its renewals are lost: another instance finishes the saga meanwhile.
+  Step step{.name = "a"};
+  step.action = [this](Context& context) -> async::Task<absl::Status> {
+    Note("a");
+    if (context.record.fence == 1) {
+      Execute("UPDATE saga SET lease_until = now() - interval '1 second', fence = fence + 1");
+      co_await async::SleepFor(absl::Seconds(2));
+    }
+    co_return absl::OkStatus();
+  };
+  Engine owner(Options("owner"), {Steps({step})});
+  BeginAs("owner", {MakeRecord("1")});
+  Engine rival(Options("rival"), {Steps({step})});
+  async::ThreadExecutor other;
+  rival.StartRecovery({&other});
+  EXPECT_EQ(async::BlockOn(executor, owner.Run(MakeRecord("1"))), Outcome::kLost);
+  EXPECT_EQ(rival.stats().completed, 1);
+  EXPECT_EQ(owner.stats().completed, 0);
+}
+
+TEST_F(SagaTest, ThousandsOfOrphansAreResumed) {
+  constexpr int kCount = 2000;
+  std::vector<Record> records;
+  for (int i = 0; i < kCount; ++i) records.push_back(MakeRecord(std::to_string(i)));
+  BeginAs("dead", records, -absl::Seconds(1));
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}})});
+  async::ThreadExecutor other;
+  const absl::Time start = absl::Now();
+  engine.StartRecovery({&executor, &other});
+  EXPECT_TRUE(Eventually([&] { return engine.stats().completed == kCount; }, 60));
+  std::cout << kCount << " orphans in " << absl::FormatDuration(absl::Now() - start) << ", each ended in a commit of its own\n";
+  EXPECT_EQ(Query("SELECT count(*) FROM saga"), "0");
+}
+
+TEST_F(SagaTest, StopLeavesTheRestToOthersAtOnce) {
+  Step slow{.name = "slow"};
+  slow.action = [this](Context& context) -> async::Task<absl::Status> {
+    Note("slow");
+    if (context.record.fence == 1) co_await async::SleepFor(absl::Milliseconds(1500));
+    co_return absl::OkStatus();
+  };
+  auto options = Options("stopped");
+  options.lease = absl::Seconds(60);
+  Engine stopped(options, {Steps({slow, {.name = "next", .action = Do("next")}})});
+  BeginAs("stopped", {MakeRecord("1")}, absl::Seconds(60));
+  std::atomic<int> outcome = -1;
+  async::Spawn(executor, [](Engine& engine, Record record, std::atomic<int>& out) -> async::Task<void> {
+    out = static_cast<int>(co_await engine.Run(std::move(record)));
+  }(stopped, MakeRecord("1"), outcome));
+  ASSERT_TRUE(Eventually([&] { return !Journal().empty(); }));
+  stopped.Stop(absl::Milliseconds(100));
+  Engine heir(Options("heir"), {Steps({{.name = "slow", .action = Do("heir")}})});
+  async::ThreadExecutor other;
+  heir.StartRecovery({&other});
+  EXPECT_TRUE(Eventually([&] { return heir.stats().completed == 1; }, 5));
+  EXPECT_TRUE(Eventually([&] { return outcome != -1; }, 5));
+  EXPECT_EQ(static_cast<Outcome>(outcome.load()), Outcome::kLost);
+  EXPECT_THAT(Journal(), testing::Not(testing::Contains("next")));
+}
+
+}  // namespace
+}  // namespace flotilla::saga

@@ -1,0 +1,52 @@
+// The sagas' records. Blocking; one method is one transaction. Errors as in postgres/session.h.
+#pragma once
+
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "saga/saga.h"
+
+namespace flotilla::saga {
+
+// Records of one definition that this build can run.
+struct KnownDefinition {
+  std::string type;
+  int version = 1;
+};
+
+// A change of direction: to compensating, with the reason, or to parked, with the error.
+struct Decision {
+  Record record;
+  Direction direction = Direction::kCompensating;
+  std::string text;
+};
+
+struct Summary {
+  std::int64_t open = 0;
+  std::int64_t parked = 0;
+  double oldest_seconds = 0;  // of the open ones
+};
+
+class Store {
+ public:
+  explicit Store(postgres::Options options) : session_(std::move(options)) {}
+
+  // Takes over records whose lease has run out, oldest first.
+  absl::StatusOr<std::vector<Record>> Claim(const std::string& owner, absl::Duration lease,
+                                            std::span<const KnownDefinition> known, std::size_t limit);
+  // Prolongs the leases whose fence still holds; returns their (type, id).
+  absl::StatusOr<std::set<std::pair<std::string, std::string>>> Renew(std::span<const Record> records,
+                                                                      absl::Duration lease);
+  // True where the fence still held.
+  absl::StatusOr<std::vector<bool>> Decide(std::span<const Decision> decisions);
+  absl::StatusOr<Summary> Summarize();
+
+ private:
+  postgres::Session session_;
+};
+
+}  // namespace flotilla::saga
