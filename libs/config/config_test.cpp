@@ -45,6 +45,22 @@ TEST_F(Config, CommandLineBeatsEnvironmentBeatsFile) {
   EXPECT_EQ(absl::GetFlag(FLAGS_test_number), 4);
 }
 
+TEST_F(Config, TheFileStaysBelowTheEnvironmentHoweverItIsNamed) {
+  const std::string file = File("--test_number=2\n--test_text=file\n");
+  setenv("FLOTILLA_TEST_NUMBER", "3", 1);
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"--flagfile", file}, {"-flagfile=" + file}, {"-flagfile", file}}) {
+    absl::FlagSaver each;
+    ASSERT_TRUE(Run(args).ok()) << args[0];
+    EXPECT_EQ(absl::GetFlag(FLAGS_test_number), 3) << args[0];
+    EXPECT_EQ(absl::GetFlag(FLAGS_test_text), "file") << args[0];
+  }
+  setenv("FLOTILLA_FLAGFILE", file.c_str(), 1);
+  ASSERT_TRUE(Run({}).ok());
+  EXPECT_EQ(absl::GetFlag(FLAGS_test_number), 3);
+  EXPECT_EQ(absl::GetFlag(FLAGS_test_text), "file");
+}
+
 TEST_F(Config, ErrorsNameWhatIsWrong) {
   setenv("FLOTILLA_TEST_NUMBER", "many", 1);
   EXPECT_NE(Run({}).message().find("FLOTILLA_TEST_NUMBER"), absl::string_view::npos);
@@ -53,6 +69,9 @@ TEST_F(Config, ErrorsNameWhatIsWrong) {
             absl::string_view::npos);
   EXPECT_NE(Run({"--flagfile=" + File("test_text\n")}).message().find(":1: expected"), absl::string_view::npos);
   EXPECT_NE(Run({"--flagfile=/nonexistent"}).message().find("/nonexistent"), absl::string_view::npos);
+  EXPECT_NE(Run({"--flagfile"}).message().find("--flagfile"), absl::string_view::npos);
+  EXPECT_NE(Run({"--flagfile=" + File("--flagfile=other\n")}).message().find(":1: --flagfile"),
+            absl::string_view::npos);
   EXPECT_NE(Run({"stray"}).message().find("stray"), absl::string_view::npos);
   EXPECT_EXIT(Run({"--nosuch=1"}).IgnoreError(), testing::ExitedWithCode(1), "nosuch");
 }

@@ -190,11 +190,10 @@ TEST_F(SessionTest, AConnectionLostWhileIdleIsReplaced) {
 }
 
 TEST_F(SessionTest, AConnectionLostDuringCommitIsUnknown) {
-  const std::string server = TestDatabase::Server();
-  const int port = std::stoi(server.substr(server.find("port=") + 5));
-  CuttingProxy proxy(port);
+  const std::string port = pqxx::connection(TestDatabase::Server()).port();
+  CuttingProxy proxy(std::stoi(port));
   Options options = database.options();
-  options.uri = "host=127.0.0.1 port=" + std::to_string(proxy.port()) + " user=postgres dbname=" + database.name();
+  options.uri.replace(options.uri.rfind(port), port.size(), std::to_string(proxy.port()));
   Session session(options);
   ASSERT_EQ(Insert(session, 1), absl::OkStatus());
   proxy.cut_commit = true;

@@ -31,7 +31,10 @@ class TestDatabase {
   }
   TestDatabase(const TestDatabase&) = delete;
 
-  Options options() const { return {.uri = "dbname=" + name_ + " " + Server(), .application_name = "test"}; }
+  Options options() const {
+    const std::string uri = Server();
+    return {.uri = uri.substr(0, uri.rfind('/') + 1) + name_, .application_name = "test"};
+  }
   const std::string& name() const { return name_; }
 
   // On a connection of its own, outside a transaction; the first field of the first row, or "".
@@ -41,19 +44,16 @@ class TestDatabase {
     return result.empty() || result[0][0].is_null() ? "" : result[0][0].as<std::string>();
   }
 
-  // "host=... port=... user=..." of the server.
+  // The administrator's uri, which ends with a database's name.
   static std::string Server() {
     const char* uri = std::getenv("FLOTILLA_TEST_POSTGRES");
-    if (uri == nullptr) throw std::runtime_error("set FLOTILLA_TEST_POSTGRES to the uri of a test server's superuser");
-    pqxx::connection connection(uri);
-    return std::string("host=") + connection.hostname() + " port=" + connection.port() +
-           " user=" + connection.username();
+    if (uri == nullptr) throw std::runtime_error("FLOTILLA_TEST_POSTGRES is not set; run the tests through tests/run");
+    return uri;
   }
 
  private:
   static void Admin(const std::string& sql) {
-    Server();
-    pqxx::connection connection(std::getenv("FLOTILLA_TEST_POSTGRES"));
+    pqxx::connection connection(Server());
     pqxx::nontransaction(connection).exec(sql);
   }
 

@@ -93,7 +93,8 @@ struct Client::Impl {
     if (context != nullptr) return absl::OkStatus();
     const absl::Time now = absl::Now();
     if (now < retry_at) return absl::UnavailableError("Redis: not connected");
-    context.reset(redisConnectWithTimeout(options.host.c_str(), options.port, absl::ToTimeval(options.connect_timeout)));
+    context.reset(
+        redisConnectWithTimeout(options.host.c_str(), options.port, absl::ToTimeval(options.connect_timeout)));
     absl::Status status;
     if (context == nullptr || context->err != 0) {
       status = Broken("connect");
@@ -184,8 +185,8 @@ absl::StatusOr<std::vector<Reply>> Client::Eval(const Script& script, std::span<
   absl::StatusOr<std::vector<Reply>> replies = Pipeline(commands);
   if (!replies.ok()) return replies;
 
-  // The server may lose its scripts between any two commands, so only the refused ones run again, after the script's own load
-  // in the same write.
+  // The server may lose its scripts between any two commands, so only the refused ones run again, after the script's
+  // own load in the same write.
   std::vector<std::size_t> refused;
   std::vector<Command> again = {{"SCRIPT", "LOAD", script.source()}};
   for (std::size_t i = 0; i < replies->size(); ++i) {

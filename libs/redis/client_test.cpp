@@ -28,8 +28,12 @@ class RedisTest : public testing::Test {
 TEST_F(RedisTest, PipelinesAndKeepsErrorsApart) {
   Client client(options);
   const std::string key = prefix + "a";
-  const std::vector<Command> commands = {{"SET", key, std::string("x\0y", 3)}, {"GET", key},          {"INCR", key},
-                                         {"GET", prefix + "none"},             {"LRANGE", key, "0", "1"}, {"DEL", key}};
+  const std::vector<Command> commands = {{"SET", key, std::string("x\0y", 3)},
+                                         {"GET", key},
+                                         {"INCR", key},
+                                         {"GET", prefix + "none"},
+                                         {"LRANGE", key, "0", "1"},
+                                         {"DEL", key}};
   const auto replies = client.Pipeline(commands);
   ASSERT_TRUE(replies.ok()) << replies.status();
   EXPECT_EQ((*replies)[0].string(), "OK");
@@ -43,7 +47,8 @@ TEST_F(RedisTest, PipelinesAndKeepsErrorsApart) {
 
 TEST_F(RedisTest, ScriptsAreLoadedWhereTheyAreMissing) {
   Client client(options);
-  const Script script(absl::StrCat("-- ", prefix, "\nredis.call('INCRBY', KEYS[1], ARGV[1]) return {KEYS[1], ARGV[1]}"));
+  const Script script(
+      absl::StrCat("-- ", prefix, "\nredis.call('INCRBY', KEYS[1], ARGV[1]) return {KEYS[1], ARGV[1]}"));
   const std::string key = prefix + "n";
   const std::vector<Client::Invocation> calls = {{{key}, {"1"}}, {{key}, {"10"}}, {{key}, {"100"}}};
   for (int round = 0; round < 2; ++round) {

@@ -41,6 +41,7 @@ absl::Status Etcd::Call(absl::Duration timeout,
                         const std::function<grpc::Status(grpc::ClientContext&, std::shared_ptr<grpc::Channel>)>& call) {
   if (channels_.empty()) return absl::InvalidArgumentError("no etcd endpoint is given");
   grpc::ClientContext context;
+  context.AddMetadata("hasleader", "true");  // a member cut off from the others refuses, rather than stay silent
   if (timeout < absl::InfiniteDuration()) {
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     // gRPC works on a connection while a call waits for it; calls that fail at once would never get one.
@@ -55,8 +56,8 @@ absl::Status Etcd::Call(absl::Duration timeout,
   {
     std::lock_guard lock(mutex_);
     running_ = nullptr;
+    if (!status.ok() && !interrupted_) ++next_;
   }
-  if (!status.ok()) ++next_;
   return errors::FromGrpc(status);
 }
 
@@ -64,6 +65,11 @@ void Etcd::Interrupt() {
   std::lock_guard lock(mutex_);
   interrupted_ = true;
   if (running_ != nullptr) running_->TryCancel();
+}
+
+void Etcd::Resume() {
+  std::lock_guard lock(mutex_);
+  interrupted_ = false;
 }
 
 absl::StatusOr<std::int64_t> Etcd::Grant(absl::Duration ttl) {
@@ -107,10 +113,15 @@ absl::StatusOr<absl::Duration> Etcd::KeepAlive(std::int64_t lease) {
 absl::Status Etcd::Revoke(std::int64_t lease) {
   etcdserverpb::LeaseRevokeRequest request;
   request.set_id(lease);
-  return Call(kRevokeTimeout, [&](auto& context, auto channel) {
-    etcdserverpb::LeaseRevokeResponse response;
-    return etcdserverpb::Lease::NewStub(channel)->LeaseRevoke(&context, request, &response);
-  });
+  absl::Status status = absl::InvalidArgumentError("no etcd endpoint is given");
+  for (std::size_t i = 0; i < channels_.size(); ++i) {
+    status = Call(kRevokeTimeout / static_cast<std::int64_t>(channels_.size()), [&](auto& context, auto channel) {
+      etcdserverpb::LeaseRevokeResponse response;
+      return etcdserverpb::Lease::NewStub(channel)->LeaseRevoke(&context, request, &response);
+    });
+    if (status.ok() || absl::IsNotFound(status)) break;
+  }
+  return status;
 }
 
 absl::StatusOr<etcdserverpb::RangeResponse> Etcd::List(const std::string& prefix) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -37,6 +38,24 @@ std::string AddressIn(const std::string& json) {
   const auto field = value.fields().find("address");
   return field == value.fields().end() ? "" : field->second.string_value();
 }
+
+// Says when etcd goes away and when it is back, once each.
+class Outage {
+ public:
+  void Report(const absl::Status& status, const std::string& key) {
+    const bool away = !status.ok();
+    if (away == away_ || absl::IsCancelled(status)) return;  // cancelled: by our own end
+    away_ = away;
+    if (away) {
+      telemetry::Warning("etcd does not answer; trying again", {{"key", key}, {"error", status.ToString()}});
+    } else {
+      telemetry::Info("etcd answers again", {{"key", key}});
+    }
+  }
+
+ private:
+  bool away_ = false;
+};
 
 // A thread's wait that its owner can end.
 class Pause {
@@ -74,12 +93,17 @@ struct Registration::Impl {
   void Run() {
     absl::Duration pause = kFirstPause;
     for (;;) {
-      const absl::Status status = lease == 0 ? Register() : Renew();
+      const absl::Status status = stored ? Renew() : Register();
+      outage.Report(status, key);
+      const auto now = std::chrono::steady_clock::now();
       if (status.ok()) {
+        renewed = now;
+        registered.store(true);
         pause = kFirstPause;
         if (!waiting.For(options.lease_ttl / 3)) return;
       } else {
         // While etcd is away the key may outlive the outage, so a failed renewal is not yet the end of the lease.
+        if (now - renewed > absl::ToChronoNanoseconds(options.lease_ttl)) registered.store(false);
         if (!waiting.For(pause)) return;
         pause = std::min(2 * pause, kLongestPause);
       }
@@ -87,15 +111,16 @@ struct Registration::Impl {
   }
 
   absl::Status Register() {
-    const absl::StatusOr<std::int64_t> granted = etcd.Grant(options.lease_ttl);
-    if (!granted.ok()) return granted.status();
-    lease = *granted;
-    if (const absl::Status put = etcd.Put(key, value, lease); !put.ok()) {
-      lease = 0;  // the lease without a key runs out by itself
-      return put;
+    if (lease == 0) {
+      const absl::StatusOr<std::int64_t> granted = etcd.Grant(options.lease_ttl);
+      if (!granted.ok()) return granted.status();
+      lease = *granted;
     }
-    registered.store(true);
-    return absl::OkStatus();
+    // A put that failed may have been done all the same, so its lease is kept: for the next try, and to be revoked.
+    const absl::Status put = etcd.Put(key, value, lease);
+    if (absl::IsNotFound(put)) lease = 0;  // run out meanwhile
+    stored = put.ok();
+    return put;
   }
 
   absl::Status Renew() {
@@ -105,6 +130,7 @@ struct Registration::Impl {
     telemetry::Warning("the lease in etcd was lost; registering again", {{"key", key}});
     registered.store(false);
     lease = 0;
+    stored = false;
     return Register();
   }
 
@@ -112,7 +138,11 @@ struct Registration::Impl {
   const std::string key;
   const std::string value;
   Etcd etcd;
-  std::int64_t lease = 0;  // of the thread, and after its end of Deregister
+  // Of the thread, and after its end of Deregister.
+  std::int64_t lease = 0;
+  bool stored = false;  // the key is there, under the lease
+  std::chrono::steady_clock::time_point renewed;
+  Outage outage;
   std::atomic<bool> registered = false;
   Pause waiting;
   std::thread thread;  // last: uses all of the above
@@ -130,7 +160,9 @@ void Registration::Deregister() {
   impl_->etcd.Interrupt();
   impl_->thread.join();
   impl_->registered.store(false);
-  if (impl_->lease != 0) Etcd(impl_->options.etcd).Revoke(impl_->lease).IgnoreError();  // else it runs out
+  if (impl_->lease == 0) return;
+  impl_->etcd.Resume();
+  impl_->etcd.Revoke(impl_->lease).IgnoreError();  // where that fails the lease runs out
 }
 
 bool Registration::registered() const { return impl_->registered.load(); }
@@ -148,6 +180,7 @@ struct Resolver::Impl {
     absl::Duration pause = kFirstPause;
     do {
       const absl::StatusOr<etcdserverpb::RangeResponse> list = etcd.List(prefix);
+      outage.Report(list.status(), prefix);
       if (!list.ok()) {
         pause = std::min(2 * pause, kLongestPause);
         continue;
@@ -157,18 +190,19 @@ struct Resolver::Impl {
       for (const auto& kv : list->kvs()) Set(kv.key(), kv.value());
       Report();
       // Ends with the connection, with a compaction of what we wait for, or with the resolver: list again.
-      etcd.Watch(prefix, list->header().revision() + 1, [this](const etcdserverpb::WatchResponse& response) {
-            if (response.canceled()) return false;
-            for (const auto& event : response.events()) {
-              if (event.type() == etcdserverpb::Event::PUT) {
-                Set(event.kv().key(), event.kv().value());
-              } else {
-                known.erase(event.kv().key());
-              }
-            }
-            if (response.events_size() > 0) Report();
-            return true;
-          })
+      etcd.Watch(prefix, list->header().revision() + 1,
+                 [this](const etcdserverpb::WatchResponse& response) {
+                   if (response.canceled()) return false;
+                   for (const auto& event : response.events()) {
+                     if (event.type() == etcdserverpb::Event::PUT) {
+                       Set(event.kv().key(), event.kv().value());
+                     } else {
+                       known.erase(event.kv().key());
+                     }
+                   }
+                   if (response.events_size() > 0) Report();
+                   return true;
+                 })
           .IgnoreError();
     } while (waiting.For(pause));
   }
@@ -191,6 +225,7 @@ struct Resolver::Impl {
   const std::string prefix;
   Etcd etcd;
   std::map<std::string, std::string> known;  // key -> address; of the thread
+  Outage outage;                             // of the thread
   std::mutex mutex;                          // guards the rest, and serializes on_change
   std::vector<std::string> addresses;
   std::function<void(std::vector<std::string>)> on_change;

@@ -36,7 +36,8 @@ class Watcher {
     return addresses_;
   }
   std::vector<std::string> WaitFor(std::size_t count, int seconds = 10) {
-    for (int i = 0; i < seconds * 50 && Get().size() != count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    for (int i = 0; i < seconds * 50 && Get().size() != count; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
     return Get();
   }
 
@@ -108,25 +109,68 @@ TEST_F(RegistryTest, ValuesThatAreNotOursAreIgnored) {
   EXPECT_THAT(watcher.WaitFor(1), ElementsAre("host:1"));
 }
 
+TEST_F(RegistryTest, ADeadEndpointIsSteppedOver) {
+  options.etcd = "127.0.0.1:1," + options.etcd;
+  Watcher watcher(options, service);
+  Registration stays(options, service, "one", "host:1");
+  auto leaves = std::make_unique<Registration>(options, service, "two", "host:2");
+  EXPECT_THAT(watcher.WaitFor(2), UnorderedElementsAre("host:1", "host:2"));
+  const auto start = std::chrono::steady_clock::now();
+  leaves.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1200));
+  EXPECT_THAT(watcher.WaitFor(1, 2), ElementsAre("host:1"));
+}
+
+// A registration that ended while its put was under way left its key behind for a whole lease.
+TEST_F(RegistryTest, NothingStaysOfARegistrationThatEndsAtOnce) {
+  for (int i = 0; i < 60; ++i) {
+    Registration registration(options, service, absl::StrCat("instance-", i), "host:1");
+    std::this_thread::sleep_for(std::chrono::microseconds(250 * i));
+  }
+  Etcd etcd(options.etcd);
+  const auto list = etcd.List("/flotilla/services/" + service + "/");
+  ASSERT_TRUE(list.ok()) << list.status();
+  EXPECT_EQ(list->kvs_size(), 0);
+}
+
 // An etcd of the test's own, to be killed.
 class PrivateEtcd {
  public:
-  explicit PrivateEtcd(int port) : port_(port), data_(std::filesystem::temp_directory_path() / absl::StrCat("etcd-", getpid(), "-", port)) {}
+  explicit PrivateEtcd(int port)
+      : port_(port), data_(std::filesystem::temp_directory_path() / absl::StrCat("etcd-", getpid(), "-", port)) {}
   ~PrivateEtcd() {
     Stop();
     std::filesystem::remove_all(data_);
   }
   void Start() {
-    const std::string client = absl::StrCat("http://127.0.0.1:", port_), peer = absl::StrCat("http://127.0.0.1:", port_ + 1);
-    std::vector<std::string> args = {"etcd", "--name", "t", "--data-dir", data_.string(), "--log-level", "error",
-                                     "--listen-client-urls", client, "--advertise-client-urls", client,
-                                     "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                                     "--initial-cluster", "t=" + peer};
+    const std::string client = absl::StrCat("http://127.0.0.1:", port_),
+                      peer = absl::StrCat("http://127.0.0.1:", port_ + 1);
+    // Dies with the test, however that ends.
+    std::vector<std::string> args = {"setpriv",
+                                     "--pdeathsig",
+                                     "KILL",
+                                     "etcd",
+                                     "--name",
+                                     "t",
+                                     "--data-dir",
+                                     data_.string(),
+                                     "--log-level",
+                                     "error",
+                                     "--listen-client-urls",
+                                     client,
+                                     "--advertise-client-urls",
+                                     client,
+                                     "--listen-peer-urls",
+                                     peer,
+                                     "--initial-advertise-peer-urls",
+                                     peer,
+                                     "--initial-cluster",
+                                     "t=" + peer};
     std::vector<char*> argv;
     for (auto& arg : args) argv.push_back(arg.data());
     argv.push_back(nullptr);
     // Not fork(): gRPC's own fork handlers would stop its threads here.
-    ASSERT_EQ(posix_spawnp(&pid_, "etcd", nullptr, nullptr, argv.data(), environ), 0);
+    ASSERT_EQ(posix_spawnp(&pid_, "setpriv", nullptr, nullptr, argv.data(), environ), 0);
   }
   void Stop() {
     if (pid_ <= 0) return;
@@ -155,6 +199,8 @@ TEST_F(RegistryTest, EtcdMayBeAwayAtTheStartAndInBetween) {
   etcd.Stop();
   std::this_thread::sleep_for(std::chrono::seconds(4));
   EXPECT_THAT(watcher.Get(), ElementsAre("host:1")) << "the last known endpoints stay";
+  for (int i = 0; i < 100 && first->registered(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(first->registered()) << "the lease cannot have outlived its TTL";
   etcd.Start();
   Registration second(options, service, "two", "host:2");
   EXPECT_THAT(watcher.WaitFor(2, 20), UnorderedElementsAre("host:1", "host:2"));

@@ -1,5 +1,9 @@
 #include "runtime/runtime.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,16 +14,20 @@
 #include <thread>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "config/config.h"
 #include "runtime/interceptors.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
+#include "validation/validation.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:0", "host:port to serve gRPC on; port 0 picks one.");
 ABSL_FLAG(std::string, advertise, "",
-          "host:port that is registered in etcd; default: the bound address, with the host's name for a wildcard.");
+          "host:port that is registered in etcd; default: the bound address; for a wildcard the machine's first "
+          "address that is not loopback.");
 ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:0", "host:port for /metrics; empty switches it off.");
 ABSL_FLAG(std::string, etcd, "127.0.0.1:2379", "etcd endpoints: host:port[,host:port...].");
 ABSL_FLAG(std::string, postgres, "", "libpq connection string of this service's database.");
@@ -53,15 +61,24 @@ absl::Status CheckFlags() {
   HostPort unused;
   if (!Split(absl::GetFlag(FLAGS_listen), &unused)) return InvalidFlag("listen", "must be host:port");
   if (!Split(absl::GetFlag(FLAGS_redis), &unused)) return InvalidFlag("redis", "must be host:port");
-  if (!absl::GetFlag(FLAGS_advertise).empty() && !Split(absl::GetFlag(FLAGS_advertise), &unused)) {
-    return InvalidFlag("advertise", "must be host:port");
+  if (!absl::GetFlag(FLAGS_advertise).empty() &&
+      (!Split(absl::GetFlag(FLAGS_advertise), &unused) || unused.port == 0)) {
+    return InvalidFlag("advertise", "must be host:port, not port 0");
   }
+  for (const absl::string_view endpoint : absl::StrSplit(absl::GetFlag(FLAGS_etcd), ',')) {
+    if (!Split(std::string(endpoint), &unused)) return InvalidFlag("etcd", "must be host:port[,host:port...]");
+  }
+  if (!absl::StrContains(absl::GetFlag(FLAGS_nats), "://"))
+    return InvalidFlag("nats", "must be a URL, as in nats://host:4222");
+  const std::string instance = absl::GetFlag(FLAGS_instance_id);
+  if (!instance.empty() && !validation::IsName(instance)) return InvalidFlag("instance_id", validation::kNameRule);
   if (!absl::GetFlag(FLAGS_metrics_listen).empty() && !Split(absl::GetFlag(FLAGS_metrics_listen), &unused)) {
     return InvalidFlag("metrics_listen", "must be host:port or empty");
   }
   if (absl::GetFlag(FLAGS_postgres).empty()) return InvalidFlag("postgres", "must be set");
   if (absl::GetFlag(FLAGS_loops) < 1 || absl::GetFlag(FLAGS_loops) > 64) return InvalidFlag("loops", "must be 1 to 64");
-  if (absl::GetFlag(FLAGS_grace_period) < absl::ZeroDuration()) return InvalidFlag("grace_period", "must not be negative");
+  if (absl::GetFlag(FLAGS_grace_period) < absl::ZeroDuration())
+    return InvalidFlag("grace_period", "must not be negative");
   return absl::OkStatus();
 }
 
@@ -86,16 +103,38 @@ std::string InstanceId(const std::string& service) {
   return absl::StrCat(service, "-", HostName(), "-", absl::Hex(std::random_device{}()));
 }
 
+// Others can dial it without a name service; a container's or pod's host name is often known to itself only.
+std::string OwnAddress() {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return HostName();
+  std::string v4, v6;
+  for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || (each->ifa_flags & IFF_UP) == 0 || (each->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    char text[INET6_ADDRSTRLEN];
+    if (each->ifa_addr->sa_family == AF_INET && v4.empty()) {
+      const auto& address = reinterpret_cast<const sockaddr_in*>(each->ifa_addr)->sin_addr;
+      v4 = inet_ntop(AF_INET, &address, text, sizeof(text));
+    } else if (each->ifa_addr->sa_family == AF_INET6 && v6.empty()) {
+      const auto& address = reinterpret_cast<const sockaddr_in6*>(each->ifa_addr)->sin6_addr;
+      if (!IN6_IS_ADDR_LINKLOCAL(&address))
+        v6 = absl::StrCat("[", inet_ntop(AF_INET6, &address, text, sizeof(text)), "]");
+    }
+  }
+  freeifaddrs(all);
+  return !v4.empty() ? v4 : !v6.empty() ? v6 : HostName();
+}
+
 std::string Advertised(int port) {
   const std::string given = absl::GetFlag(FLAGS_advertise);
   if (!given.empty()) return given;
   HostPort listen;
   Split(absl::GetFlag(FLAGS_listen), &listen);
   const bool wildcard = listen.host == "0.0.0.0" || listen.host == "[::]";
-  return absl::StrCat(wildcard ? HostName() : listen.host, ":", port);
+  return absl::StrCat(wildcard ? OwnAddress() : listen.host, ":", port);
 }
 
-// SIGTERM and SIGINT, taken by one thread. Before Release() they end the process at once: nothing has been promised yet.
+// SIGTERM and SIGINT, taken by one thread. Before Release() they end the process at once: nothing has been promised
+// yet.
 class Signals {
  public:
   Signals() {
@@ -117,7 +156,7 @@ class Signals {
     released_.store(true);
     if (starting_.joinable()) starting_.join();
   }
-  // Blocks until a signal comes.
+  // Blocks until a signal comes, also one that came since Release().
   void Wait() {
     int signal_number = 0;
     sigwait(&set_, &signal_number);
@@ -197,8 +236,8 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
     const std::string listen = absl::GetFlag(FLAGS_metrics_listen);
     if (!listen.empty()) metrics = std::make_unique<telemetry::MetricsEndpoint>(listen);
   } catch (const std::exception& e) {
-    return fail("cannot serve metrics", absl::UnavailableError(absl::StrCat("--metrics_listen=",
-                                                                            absl::GetFlag(FLAGS_metrics_listen), ": ", e.what())));
+    return fail("cannot serve metrics", absl::UnavailableError(absl::StrCat(
+                                            "--metrics_listen=", absl::GetFlag(FLAGS_metrics_listen), ": ", e.what())));
   }
 
   Fleet fleet;
@@ -211,8 +250,19 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   server.AddInterceptor(std::make_shared<CallMetrics>());
   server.AddInterceptor(std::make_shared<Identity>());
 
-  if (status = wire(fleet); !status.ok()) return fail("cannot start", status);
-  if (status = server.Start(); !status.ok()) return fail("cannot start", status);
+  const auto drop_kept = [&fleet] {
+    while (!fleet.kept_.empty()) fleet.kept_.pop_back();
+  };
+  try {
+    status = wire(fleet);
+  } catch (const std::exception& e) {  // of a driver: the last place to turn it into an error
+    status = absl::InternalError(e.what());
+  }
+  if (status.ok()) status = server.Start();
+  if (!status.ok()) {
+    drop_kept();
+    return fail("cannot start", status);
+  }
   for (auto& hook : fleet.started_) hook();
   signals.Release();
   server.SetServing(true);
@@ -226,7 +276,7 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   server.SetServing(false);
   for (auto hook = fleet.stop_.rbegin(); hook != fleet.stop_.rend(); ++hook) (*hook)();
   server.Shutdown(absl::GetFlag(FLAGS_grace_period));
-  while (!fleet.kept_.empty()) fleet.kept_.pop_back();
+  drop_kept();
   telemetry::Info("stopped");
   return 0;
 }

@@ -37,11 +37,12 @@ bool Retryable(const absl::Status& status) {
   }
 }
 
+// Full jitter: sagas that one outage has stopped do not come back in step.
 absl::Duration Backoff(const RetryPolicy& policy, int attempt) {
   thread_local std::minstd_rand random(std::random_device{}());
   absl::Duration delay = policy.initial;
   for (int i = 0; i < attempt && delay < policy.max; ++i) delay *= policy.factor;
-  return std::min(delay, policy.max) * std::uniform_real_distribution<double>(0.5, 1.0)(random);
+  return std::min(delay, policy.max) * std::uniform_real_distribution<double>(0, 1)(random);
 }
 
 std::string ReasonOf(const absl::Status& status) {
@@ -64,9 +65,7 @@ struct StepResult {
 
 }  // namespace
 
-absl::Status Lost() {
-  return errors::Make(absl::StatusCode::kAborted, kLostReason, "another owner has the saga");
-}
+absl::Status Lost() { return errors::Make(absl::StatusCode::kAborted, kLostReason, "another owner has the saga"); }
 
 // Shared with the running coroutines: one that ends late must find it.
 struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
@@ -106,14 +105,14 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   // ---- running one saga ----
 
   static async::Task<Outcome> Run(std::shared_ptr<Impl> self, Record record) {
-    const Definition* definition = self->Find(record);
-    if (definition == nullptr) co_return Outcome::kLost;
-    auto flight = std::make_shared<Flight>();
-    flight->record = record;
-    flight->begun = absl::Now();
-    self->Enter(flight);
-    Context context{std::move(record), {}, {}};
-    const Outcome outcome = co_await self->Drive(*definition, *flight, context);
+    if (self->Find(record) == nullptr) co_return Outcome::kLost;
+    std::shared_ptr<Flight> flight = self->Enter(std::move(record));
+    co_return co_await Fly(self, std::move(flight));
+  }
+
+  static async::Task<Outcome> Fly(std::shared_ptr<Impl> self, std::shared_ptr<Flight> flight) {
+    Context context{flight->record, {}, {}};
+    const Outcome outcome = co_await self->Drive(*self->Find(flight->record), *flight, context);
     self->Leave(flight, context.record, outcome);
     co_return outcome;
   }
@@ -140,8 +139,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         pivoted = pivoted || (step.pivot && !refusal.has_value());
       }
       if (!refusal.has_value()) {
-        StepResult result =
-            co_await Attempt(definition.finish_forward, absl::Seconds(5), {}, false, flight, context);
+        StepResult result = co_await Attempt(definition.finish_forward, absl::Seconds(5), {}, false, flight, context);
         if (result.kind == StepResult::Kind::kDone) co_return Outcome::kCompleted;
         if (result.kind == StepResult::Kind::kLost) co_return Outcome::kLost;
         co_return co_await Park(context, "finish", result.status);
@@ -159,8 +157,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
       if (result.kind == StepResult::Kind::kLost) co_return Outcome::kLost;
       if (result.kind != StepResult::Kind::kDone) co_return co_await Park(context, "undo " + step.name, result.status);
     }
-    StepResult result =
-        co_await Attempt(definition.finish_compensated, absl::Seconds(5), {}, false, flight, context);
+    StepResult result = co_await Attempt(definition.finish_compensated, absl::Seconds(5), {}, false, flight, context);
     if (result.kind == StepResult::Kind::kDone) co_return Outcome::kCompensated;
     if (result.kind == StepResult::Kind::kLost) co_return Outcome::kLost;
     co_return co_await Park(context, "finish", result.status);
@@ -188,14 +185,15 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
       co_return co_await action(context);
     } catch (const std::exception& e) {
       what = e.what();
+    } catch (...) {
+      what = "of an unknown type";
     }
     co_return absl::InternalError("exception in a saga's step: " + what);
   }
 
   async::Task<StepResult> DecideToCompensate(Flight& flight, Context& context) {
     const Action write = [this](Context& c) -> async::Task<absl::Status> {
-      const absl::StatusOr<bool> held =
-          co_await decisions.Call({c.record, Direction::kCompensating, c.record.reason});
+      const absl::StatusOr<bool> held = co_await decisions.Call({c.record, Direction::kCompensating, c.record.reason});
       if (!held.ok()) co_return held.status();
       co_return *held ? absl::OkStatus() : Lost();
     };
@@ -208,14 +206,19 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     const absl::StatusOr<bool> held = co_await decisions.Call({context.record, Direction::kParked, error});
     if (!held.ok() || !*held) co_return Outcome::kLost;
     telemetry::Log(telemetry::Level::kError, "saga parked",
-                   {{"type", context.record.type}, {"id", context.record.id}, {"error", error}}, context.record.traceparent);
+                   {{"type", context.record.type}, {"id", context.record.id}, {"error", error}},
+                   context.record.traceparent);
     co_return Outcome::kParked;
   }
 
-  void Enter(const std::shared_ptr<Flight>& flight) {
+  std::shared_ptr<Flight> Enter(Record record) {
+    auto flight = std::make_shared<Flight>();
+    flight->record = std::move(record);
+    flight->begun = absl::Now();
     ++started;
     std::lock_guard lock(mutex);
     flights.insert(flight);
+    return flight;
   }
 
   void Leave(const std::shared_ptr<Flight>& flight, const Record& record, Outcome outcome) {
@@ -291,18 +294,18 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     Store store(Named("saga recovery"));
     std::size_t next = 0;
     absl::Duration pause = absl::ZeroDuration();
+    const std::size_t batch = std::min(options.claim_batch, options.max_recovering);
     while (!Wait(pause, stop_recovering)) {
       // While batches come back full there are more: no pause but for room.
       const auto busy = static_cast<std::size_t>(recovering.load());
-      if (busy + options.claim_batch > options.max_recovering) {
+      if (busy + batch > options.max_recovering) {
         pause = kRoomPause;
         continue;
       }
       pause = options.scan_interval;
-      absl::StatusOr<std::vector<Record>> claimed = 
-          store.Claim(options.owner, options.lease, known, options.claim_batch);
+      absl::StatusOr<std::vector<Record>> claimed = store.Claim(options.owner, options.lease, known, batch);
       if (!claimed.ok()) continue;
-      if (claimed->size() == options.claim_batch) pause = absl::ZeroDuration();
+      if (claimed->size() == batch) pause = absl::ZeroDuration();
       recovered += static_cast<std::int64_t>(claimed->size());
       recovered_counter.Increment(static_cast<double>(claimed->size()));
       if (!claimed->empty()) {
@@ -310,13 +313,14 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
       }
       for (Record& item : *claimed) {
         ++recovering;
-        async::Spawn(*executors[next++ % executors.size()], Resume(shared_from_this(), std::move(item)));
+        // In flight from here on: its lease is renewed while it waits for a busy executor.
+        async::Spawn(*executors[next++ % executors.size()], Resume(shared_from_this(), Enter(std::move(item))));
       }
     }
   }
 
-  static async::Task<void> Resume(std::shared_ptr<Impl> self, Record record) {
-    co_await Run(self, std::move(record));
+  static async::Task<void> Resume(std::shared_ptr<Impl> self, std::shared_ptr<Flight> flight) {
+    co_await Fly(self, std::move(flight));
     --self->recovering;
   }
 
@@ -371,9 +375,7 @@ Engine::Engine(EngineOptions options, std::vector<Definition> definitions)
 
 Engine::~Engine() { impl_->Stop(absl::ZeroDuration()); }
 
-async::Task<Outcome> Engine::Run(Record record) {
-  return Impl::Run(impl_, std::move(record));
-}
+async::Task<Outcome> Engine::Run(Record record) { return Impl::Run(impl_, std::move(record)); }
 
 void Engine::StartRecovery(std::vector<async::Executor*> executors) {
   impl_->recoverer = std::thread([impl = impl_.get(), executors = std::move(executors)] { impl->Recover(executors); });
@@ -383,8 +385,8 @@ void Engine::Stop(absl::Duration grace) { impl_->Stop(grace); }
 
 Engine::Stats Engine::stats() const {
   std::lock_guard lock(impl_->mutex);
-  return {impl_->started,   impl_->completed, impl_->compensated,
-          impl_->parked,    impl_->recovered, static_cast<std::int64_t>(impl_->flights.size())};
+  return {impl_->started, impl_->completed, impl_->compensated,
+          impl_->parked,  impl_->recovered, static_cast<std::int64_t>(impl_->flights.size())};
 }
 
 }  // namespace flotilla::saga

@@ -64,7 +64,8 @@ class SagaTest : public testing::Test {
     return record;
   }
   // As a service would, in its own transaction.
-  static void BeginAs(const std::string& owner, std::vector<Record> records, absl::Duration lease = absl::Milliseconds(600)) {
+  static void BeginAs(const std::string& owner, std::vector<Record> records,
+                      absl::Duration lease = absl::Milliseconds(600)) {
     postgres::Session session(postgres_options);
     const absl::Status status = session.Transact([&](postgres::Transaction& transaction) {
       Begin(transaction, records, owner, lease);
@@ -129,7 +130,8 @@ class SagaTest : public testing::Test {
 const absl::Status kNo = errors::Make(absl::StatusCode::kFailedPrecondition, "NO_MONEY", "no money");
 
 TEST_F(SagaTest, RunsForwardToTheEnd) {
-  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}, {.name = "b", .action = Do("b"), .pivot = true}})});
+  Engine engine(Options("me"),
+                {Steps({{.name = "a", .action = Do("a")}, {.name = "b", .action = Do("b"), .pivot = true}})});
   BeginAs("me", {MakeRecord("1")});
   EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);
   EXPECT_THAT(Journal(), ElementsAre("a", "b", "paid"));
@@ -145,9 +147,10 @@ TEST_F(SagaTest, ARefusalUndoesInReverseAndTheDecisionIsDurableFirst) {
     Note("undo b");
     co_return absl::OkStatus();
   };
-  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
-                                       b,
-                                       {.name = "c", .action = Do("c"), .compensation = Do("undo c"), .pivot = true}})});
+  Engine engine(Options("me"),
+                {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
+                        b,
+                        {.name = "c", .action = Do("c"), .compensation = Do("undo c"), .pivot = true}})});
   BeginAs("me", {MakeRecord("1")});
   EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompensated);
   EXPECT_THAT(Journal(), ElementsAre("a", "b", "undo b", "undo a", "cancelled NO_MONEY"));
@@ -204,11 +207,11 @@ bool Eventually(Condition condition, int seconds = 20) {
 }
 
 TEST_F(SagaTest, AnOrphanIsTakenByOneAndTheOldOwnerIsFencedOff) {
+  async::ThreadExecutor other;
   const Record record = MakeRecord("1");
   BeginAs("dead", {record});
   Engine one(Options("one"), {Steps({{.name = "a", .action = Do("a")}})});
   Engine two(Options("two"), {Steps({{.name = "a", .action = Do("a")}})});
-  async::ThreadExecutor other;
   one.StartRecovery({&executor});
   two.StartRecovery({&other});
   EXPECT_TRUE(Eventually([&] { return one.stats().completed + two.stats().completed == 1; }));
@@ -220,8 +223,9 @@ TEST_F(SagaTest, AnOrphanIsTakenByOneAndTheOldOwnerIsFencedOff) {
 TEST_F(SagaTest, ACompensatingOrphanGoesOnCompensating) {
   BeginAs("dead", {MakeRecord("1")});
   Execute("UPDATE saga SET direction = 1, reason = 'WHY'");
-  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
-                                       {.name = "b", .action = Do("b"), .compensation = Do("undo b"), .pivot = true}})});
+  Engine engine(Options("me"),
+                {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
+                        {.name = "b", .action = Do("b"), .compensation = Do("undo b"), .pivot = true}})});
   engine.StartRecovery({&executor});
   EXPECT_TRUE(Eventually([&] { return engine.stats().compensated == 1; }));
   EXPECT_THAT(Journal(), ElementsAre("undo b", "undo a", "cancelled WHY"));
@@ -238,6 +242,7 @@ TEST_F(SagaTest, UnknownDefinitionsAreLeftToThoseThatKnowThem) {
 }
 
 TEST_F(SagaTest, ASlowSagaKeepsItsLease) {
+  async::ThreadExecutor other;
   Step slow{.name = "slow"};
   slow.action = [this](Context&) -> async::Task<absl::Status> {
     Note("slow");
@@ -246,7 +251,6 @@ TEST_F(SagaTest, ASlowSagaKeepsItsLease) {
   };
   Engine owner(Options("owner"), {Steps({slow})});
   Engine rival(Options("rival"), {Steps({slow})});
-  async::ThreadExecutor other;
   rival.StartRecovery({&other});
   BeginAs("owner", {MakeRecord("1")});
   EXPECT_EQ(async::BlockOn(executor, owner.Run(MakeRecord("1"))), Outcome::kCompleted);
@@ -254,6 +258,7 @@ TEST_F(SagaTest, ASlowSagaKeepsItsLease) {
 }
 
 TEST_F(SagaTest, AFrozenOwnerThatWakesUpEndsNothing) {
+  async::ThreadExecutor other;
   // The owner's step outlasts its lease while its renewals are lost: another instance finishes the saga meanwhile.
   Step step{.name = "a"};
   step.action = [this](Context& context) -> async::Task<absl::Status> {
@@ -267,28 +272,81 @@ TEST_F(SagaTest, AFrozenOwnerThatWakesUpEndsNothing) {
   Engine owner(Options("owner"), {Steps({step})});
   BeginAs("owner", {MakeRecord("1")});
   Engine rival(Options("rival"), {Steps({step})});
-  async::ThreadExecutor other;
   rival.StartRecovery({&other});
   EXPECT_EQ(async::BlockOn(executor, owner.Run(MakeRecord("1"))), Outcome::kLost);
   EXPECT_EQ(rival.stats().completed, 1);
   EXPECT_EQ(owner.stats().completed, 0);
 }
 
+TEST_F(SagaTest, ClaimedSagasThatWaitForTheirExecutorKeepTheirLease) {
+  async::ThreadExecutor other;
+  std::vector<Record> records;
+  for (int i = 0; i < 20; ++i) records.push_back(MakeRecord(std::to_string(i)));
+  BeginAs("dead", records, -absl::Seconds(1));
+  Step busy{.name = "busy"};
+  busy.action = [this](Context&) -> async::Task<absl::Status> {
+    Note("busy");
+    absl::SleepFor(absl::Milliseconds(100));  // holds the executor's thread: the last of them begins after 3 leases
+    co_return absl::OkStatus();
+  };
+  Engine owner(Options("owner"), {Steps({busy})});
+  owner.StartRecovery({&executor});
+  ASSERT_TRUE(Eventually([&] { return !Journal().empty(); }));
+  Engine rival(Options("rival"), {Steps({busy})});
+  rival.StartRecovery({&other});
+  EXPECT_TRUE(Eventually([&] { return owner.stats().completed == 20; }));
+  EXPECT_EQ(rival.stats().recovered, 0);
+}
+
+TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
+  async::ThreadExecutor other;
+  BeginAs("owner", {MakeRecord("1"), MakeRecord("2")});
+  Step slow{.name = "slow"};
+  slow.action = [](Context&) -> async::Task<absl::Status> {
+    co_await async::SleepFor(absl::Milliseconds(1800));
+    co_return absl::OkStatus();
+  };
+  Engine owner(Options("owner"), {Steps({slow})});
+  Engine rival(Options("rival"), {Steps({slow})});
+  rival.StartRecovery({&other});
+  pqxx::connection connection(postgres_options.uri);
+  std::atomic<int> ended = 0, completed = 0;
+  {
+    pqxx::work holder(connection);
+    holder.exec("SELECT 1 FROM saga WHERE id = '1' FOR UPDATE");
+    for (const char* id : {"1", "2"}) {
+      async::Spawn(
+          executor,
+          [](Engine& engine, Record record, std::atomic<int>& all, std::atomic<int>& good) -> async::Task<void> {
+            if (co_await engine.Run(std::move(record)) == Outcome::kCompleted) ++good;
+            ++all;
+          }(owner, MakeRecord(id), ended, completed));
+    }
+    absl::SleepFor(absl::Milliseconds(1300));  // two leases
+    EXPECT_EQ(rival.stats().recovered, 0);
+    EXPECT_EQ(Query("SELECT count(*) FROM saga WHERE id = '2' AND lease_until > now()"), "1");
+  }
+  EXPECT_TRUE(Eventually([&] { return ended == 2; }));
+  EXPECT_GE(completed, 1);  // the other's lease has run out under the lock: either may end it
+}
+
 TEST_F(SagaTest, ThousandsOfOrphansAreResumed) {
+  async::ThreadExecutor other;
   constexpr int kCount = 2000;
   std::vector<Record> records;
   for (int i = 0; i < kCount; ++i) records.push_back(MakeRecord(std::to_string(i)));
   BeginAs("dead", records, -absl::Seconds(1));
   Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}})});
-  async::ThreadExecutor other;
   const absl::Time start = absl::Now();
   engine.StartRecovery({&executor, &other});
   EXPECT_TRUE(Eventually([&] { return engine.stats().completed == kCount; }, 60));
-  std::cout << kCount << " orphans in " << absl::FormatDuration(absl::Now() - start) << ", each ended in a commit of its own\n";
+  std::cout << kCount << " orphans in " << absl::FormatDuration(absl::Now() - start)
+            << ", each ended in a commit of its own\n";
   EXPECT_EQ(Query("SELECT count(*) FROM saga"), "0");
 }
 
 TEST_F(SagaTest, StopLeavesTheRestToOthersAtOnce) {
+  async::ThreadExecutor other;
   Step slow{.name = "slow"};
   slow.action = [this](Context& context) -> async::Task<absl::Status> {
     Note("slow");
@@ -306,7 +364,6 @@ TEST_F(SagaTest, StopLeavesTheRestToOthersAtOnce) {
   ASSERT_TRUE(Eventually([&] { return !Journal().empty(); }));
   stopped.Stop(absl::Milliseconds(100));
   Engine heir(Options("heir"), {Steps({{.name = "slow", .action = Do("heir")}})});
-  async::ThreadExecutor other;
   heir.StartRecovery({&other});
   EXPECT_TRUE(Eventually([&] { return heir.stats().completed == 1; }, 5));
   EXPECT_TRUE(Eventually([&] { return outcome != -1; }, 5));

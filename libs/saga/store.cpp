@@ -32,11 +32,17 @@ const Statement kClaim = {"saga_claim", R"(
     FROM orphan o WHERE s.type = o.type AND s.id = o.id
     RETURNING s.type, s.id, s.version, s.direction, s.data, s.reason, s.fence, s.traceparent)"};
 
+// SKIP LOCKED: a row that its own end or decision holds just now needs no renewal, and waiting for it would let the
+// other leases run out (or deadlock with a commit that ends several of them). It still counts as held.
 const Statement kRenew = {"saga_renew", R"(
-    UPDATE saga s SET lease_until = now() + $4::bigint * interval '1 microsecond'
-    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS i(type, id, fence)
-    WHERE s.type = i.type AND s.id = i.id AND s.fence = i.fence
-    RETURNING s.type, s.id)"};
+    WITH item AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS i(type, id, fence)),
+    free AS (
+      SELECT s.type, s.id FROM saga s JOIN item i ON s.type = i.type AND s.id = i.id AND s.fence = i.fence
+      FOR NO KEY UPDATE OF s SKIP LOCKED),
+    renewed AS (
+      UPDATE saga s SET lease_until = now() + $4::bigint * interval '1 microsecond'
+      FROM free f WHERE s.type = f.type AND s.id = f.id)
+    SELECT s.type, s.id FROM saga s JOIN item i ON s.type = i.type AND s.id = i.id AND s.fence = i.fence)"};
 
 const Statement kDecide = {"saga_decide", R"(
     UPDATE saga s

@@ -38,7 +38,8 @@ class Store {
   // Takes over records whose lease has run out, oldest first.
   absl::StatusOr<std::vector<Record>> Claim(const std::string& owner, absl::Duration lease,
                                             std::span<const KnownDefinition> known, std::size_t limit);
-  // Prolongs the leases whose fence still holds; returns their (type, id).
+  // Prolongs the leases whose fence still holds; returns their (type, id). Waits for no lock: a row that another
+  // transaction holds is left as it is.
   absl::StatusOr<std::set<std::pair<std::string, std::string>>> Renew(std::span<const Record> records,
                                                                       absl::Duration lease);
   // True where the fence still held.

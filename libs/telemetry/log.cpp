@@ -58,10 +58,40 @@ const char* Name(Level level) {
   return "info";
 }
 
-// RFC 8259, section 7. Bytes beyond ASCII go as they are: messages are UTF-8.
+// How many bytes the UTF-8 character at the beginning takes (RFC 3629, section 4), 0 where it is none.
+std::size_t CharacterLength(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const std::size_t length = lead < 0x80   ? 1
+                             : lead < 0xc2 ? 0
+                             : lead < 0xe0 ? 2
+                             : lead < 0xf0 ? 3
+                             : lead < 0xf5 ? 4
+                                           : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Overlong forms, surrogates, beyond U+10FFFF.
+  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f) || (lead == 0xf0 && byte(1) < 0x90) ||
+      (lead == 0xf4 && byte(1) > 0x8f)) {
+    return 0;
+  }
+  return length;
+}
+
+// RFC 8259, section 7. What is not UTF-8 (errors may quote a client's bytes) becomes U+FFFD: a line must stay JSON.
 void AppendString(std::string& out, std::string_view text) {
   out.push_back('"');
-  for (const char c : text) {
+  while (!text.empty()) {
+    const std::size_t length = CharacterLength(text);
+    if (length != 1) {
+      out.append(length == 0 ? "\xef\xbf\xbd" : text.substr(0, length));
+      text.remove_prefix(length == 0 ? 1 : length);
+      continue;
+    }
+    const char c = text.front();
+    text.remove_prefix(1);
     switch (c) {
       case '"':
         out.append("\\\"");

@@ -8,9 +8,9 @@
 namespace flotilla::telemetry {
 namespace {
 
-// From 0.1 ms to 10 s, about two a decade's third.
-const prometheus::Histogram::BucketBoundaries kLatencyBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                                                 0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+// From 0.1 ms to 10 s, three a decade.
+const prometheus::Histogram::BucketBoundaries kLatencyBuckets = {
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
 
 const std::shared_ptr<prometheus::Registry>& Shared() {
   // Merge: asking again for a family gives the one that is there.

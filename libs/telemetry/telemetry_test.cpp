@@ -1,5 +1,5 @@
-#include <sys/socket.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,6 +51,22 @@ TEST(Log, OneJsonObjectALine) {
   EXPECT_EQ(json.fields().at("message").string_value(), "said \"no\"\n\\");
   EXPECT_EQ(json.fields().at("key").string_value(), std::string("a\x01z\t", 4));
   EXPECT_EQ(json.fields().at("timestamp").string_value().size(), 27u);
+}
+
+TEST(Log, BytesThatAreNotUtf8DoNotBreakTheLine) {
+  InitLog("test", Level::kInfo);
+  testing::internal::CaptureStderr();
+  Log(Level::kError, "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+      {{"cut", "\xe2\x82"}, {"stray", "a\xff\x80z"}, {"overlong", "\xc0\xaf"}, {"surrogate", "\xed\xa0\x80"}});
+  const std::string line = testing::internal::GetCapturedStderr();
+  google::protobuf::Struct json;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(line, &json).ok()) << line;
+  const std::string bad = "\xef\xbf\xbd";
+  EXPECT_EQ(json.fields().at("message").string_value(), "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+  EXPECT_EQ(json.fields().at("cut").string_value(), bad + bad);
+  EXPECT_EQ(json.fields().at("stray").string_value(), "a" + bad + bad + "z");
+  EXPECT_EQ(json.fields().at("overlong").string_value(), bad + bad);
+  EXPECT_EQ(json.fields().at("surrogate").string_value(), bad + bad + bad);
 }
 
 std::string HttpGet(int port, const std::string& path) {

@@ -1,0 +1,391 @@
+// Runs a small service in a process of its own: this program, started again with "--as-service <how>".
+#include "runtime/runtime.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <random>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "async/task.h"
+#include "errors/errors.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "registry/etcd.h"
+#include "telemetry/log.h"
+#include "telemetry/trace.h"
+#include "test_service.grpc.pb.h"
+
+namespace flotilla::runtime {
+namespace {
+
+using rpc::test::Message;
+using rpc::test::TestService;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// ---- the service ----
+
+struct Part {
+  explicit Part(std::string n) : name(std::move(n)) {}
+  ~Part() { telemetry::Info("destroyed " + name); }
+  const std::string name;
+};
+
+// Answers with the user and the call's own span, after as many milliseconds as asked for.
+async::Task<absl::StatusOr<Message>> Echo(rpc::Call& call, const Message& request) {
+  const std::string user = call.user_id;
+  const std::string span = call.traceparent;
+  if (request.number() > 0) {
+    const absl::Duration time = absl::Milliseconds(request.number());
+    co_await async::SleepFor(time);
+  }
+  Message reply;
+  reply.set_text(absl::StrCat(user, "|", span));
+  co_return reply;
+}
+
+absl::Status Wire(Fleet& fleet, const std::string& how) {
+  fleet.Keep(std::make_unique<Part>("first"));
+  fleet.Keep(std::make_unique<Part>("second"));
+  fleet.OnStarted(
+      [&fleet] { telemetry::Info(absl::StrCat("started on ", fleet.server().port() > 0 ? "a port" : "none")); });
+  fleet.OnStop([] { telemetry::Info("stop first"); });
+  fleet.OnStop([] { telemetry::Info("stop second"); });
+  if (how == "fails") return absl::UnavailableError("the database is away");
+  if (how == "throws") throw std::runtime_error("a driver threw");
+  if (how == "hangs") {
+    telemetry::Info("wiring");
+    for (;;) pause();
+  }
+  auto service = std::make_shared<TestService::AsyncService>();
+  fleet.server().AddService(service);
+  fleet.server().Unary(service.get(), &TestService::AsyncService::RequestEcho, "flotilla.rpc.test.TestService/Echo",
+                       Echo);
+  if (fleet.Peer("peer") != fleet.Peer("peer")) return absl::InternalError("one pool a service");
+  if (fleet.redis().host != "redis.test" || fleet.redis().port != 7 || fleet.nats().url != "nats://nats.test:8" ||
+      fleet.postgres().uri != "postgresql://postgres.test/x") {
+    return absl::InternalError("flags are not handed on");
+  }
+  return absl::OkStatus();
+}
+
+// ---- the tests ----
+
+class Process {
+ public:
+  explicit Process(std::vector<std::string> args) {
+    log_ =
+        std::filesystem::temp_directory_path() / absl::StrCat("runtime-test-", getpid(), "-", std::random_device{}());
+    args.insert(args.begin(), "/proc/self/exe");
+    std::vector<char*> argv;
+    for (auto& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 2, log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_adddup2(&files, 2, 1);
+    EXPECT_EQ(posix_spawn(&pid_, "/proc/self/exe", &files, nullptr, argv.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&files);
+  }
+  ~Process() {
+    if (pid_ > 0 && !Exit(0)) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+    std::filesystem::remove(log_);
+  }
+  void Signal(int number) const { kill(pid_, number); }
+  // The exit status, 128 + signal, or nothing where it still runs after that time.
+  std::optional<int> Exit(int seconds = 10) {
+    for (int i = 0; i <= seconds * 100; ++i) {
+      int status = 0;
+      if (waitpid(pid_, &status, WNOHANG) == pid_) {
+        pid_ = 0;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      }
+      if (seconds > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return std::nullopt;
+  }
+  std::string Output() const {
+    std::ifstream file(log_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  // All log lines' messages so far; every line must be JSON.
+  std::vector<std::string> Messages() const {
+    std::vector<std::string> out;
+    for (const auto& line : Lines()) out.push_back(line.at("message").string_value());
+    return out;
+  }
+  // A field of the first line with this message, once it is there.
+  std::string Field(const std::string& message, const std::string& field) const {
+    for (int i = 0; i < 1000; ++i) {
+      for (const auto& line : Lines()) {
+        if (line.at("message").string_value() == message)
+          return line.contains(field) ? line.at(field).string_value() : "";
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ADD_FAILURE() << "no line says \"" << message << "\":\n" << Output();
+    return "";
+  }
+
+ private:
+  using Line = google::protobuf::Map<std::string, google::protobuf::Value>;
+  std::vector<Line> Lines() const {
+    std::vector<Line> out;
+    const std::string output = Output();
+    const std::vector<std::string> lines =
+        absl::StrSplit(output.substr(0, output.rfind('\n') + 1), '\n', absl::SkipEmpty());
+    for (const std::string& text : lines) {
+      google::protobuf::Struct json;
+      if (google::protobuf::util::JsonStringToMessage(text, &json).ok()) out.push_back(json.fields());
+    }
+    return out;
+  }
+
+  pid_t pid_ = 0;
+  std::filesystem::path log_;
+};
+
+// A port that is taken for as long as this lives.
+class TakenPort {
+ public:
+  TakenPort() : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(fd_, 1), 0);
+    EXPECT_EQ(getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~TakenPort() { close(fd_); }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+
+ private:
+  int fd_;
+  int port_;
+};
+
+std::string HttpGet(int port, const std::string& path) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+  EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+  std::string out;
+  char buffer[4096];
+  for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;) out.append(buffer, static_cast<std::size_t>(n));
+  close(fd);
+  return out;
+}
+
+struct Reply {
+  absl::Status status;
+  std::string user, span;
+};
+
+class RuntimeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* etcd = std::getenv("FLOTILLA_TEST_ETCD");
+    ASSERT_NE(etcd, nullptr) << "FLOTILLA_TEST_ETCD is not set; run the tests through tests/run";
+    etcd_ = etcd;
+    service_ = absl::StrCat("runtime-test-", std::random_device{}());
+  }
+  std::unique_ptr<Process> Start(const std::string& how, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> args = {"--as-service",
+                                     how,
+                                     service_,
+                                     "--etcd=" + etcd_,
+                                     "--postgres=postgresql://postgres.test/x",
+                                     "--redis=redis.test:7",
+                                     "--nats=nats://nats.test:8"};
+    args.insert(args.end(), more.begin(), more.end());
+    return std::make_unique<Process>(args);
+  }
+  std::vector<std::string> Registered() const {
+    registry::Etcd etcd(etcd_);
+    const auto list = etcd.List("/flotilla/services/" + service_ + "/");
+    EXPECT_TRUE(list.ok()) << list.status();
+    std::vector<std::string> out;
+    if (list.ok()) {
+      for (const auto& kv : list->kvs()) out.push_back(kv.value());
+    }
+    return out;
+  }
+  std::vector<std::string> AwaitRegistered() const {
+    for (int i = 0; i < 500 && Registered().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return Registered();
+  }
+  static Reply Call(const std::string& address, const std::string& user, const std::string& traceparent = "",
+                    int millis = 0) {
+    const auto stub = TestService::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    if (!user.empty()) context.AddMetadata("flotilla-user", user);
+    if (!traceparent.empty()) context.AddMetadata("traceparent", traceparent);
+    Message request, reply;
+    request.set_number(millis);
+    const absl::Status status = errors::FromGrpc(stub->Echo(&context, request, &reply));
+    const std::vector<std::string> parts = absl::StrSplit(reply.text(), '|');
+    return {status, parts[0], parts.size() > 1 ? parts[1] : ""};
+  }
+  std::string etcd_, service_;
+};
+
+TEST_F(RuntimeTest, ServesRegistersAndStopsInOrder) {
+  auto process = Start("serves", {"--instance_id=one"});
+  const std::string address = process->Field("serving", "address");
+  EXPECT_THAT(address, StartsWith("127.0.0.1:"));
+  EXPECT_EQ(process->Field("serving", "instance"), "one");
+  EXPECT_EQ(process->Field("serving", "service"), service_);
+  EXPECT_THAT(AwaitRegistered(), ElementsAre(HasSubstr(address)));
+
+  const auto health =
+      grpc::health::v1::Health::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  grpc::health::v1::HealthCheckResponse response;
+  ASSERT_TRUE(health->Check(&context, {}, &response).ok());
+  EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+
+  process->Signal(SIGTERM);
+  EXPECT_EQ(process->Exit(), 0) << process->Output();
+  EXPECT_TRUE(Registered().empty());
+  EXPECT_THAT(process->Messages(), ElementsAre("started on a port", "serving", "stopping", "stop second", "stop first",
+                                               "destroyed second", "destroyed first", "stopped"));
+}
+
+TEST_F(RuntimeTest, ACallInProgressIsAnsweredAfterSigterm) {
+  auto process = Start("serves");
+  const std::string address = process->Field("serving", "address");
+  ASSERT_TRUE(Call(address, "alice").status.ok());
+  Reply reply;
+  std::thread caller([&] { reply = Call(address, "alice", "", 1000); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  process->Signal(SIGINT);
+  caller.join();
+  EXPECT_TRUE(reply.status.ok()) << reply.status;
+  EXPECT_EQ(process->Exit(), 0) << process->Output();
+}
+
+TEST_F(RuntimeTest, EveryCallHasUserSpanAndMetrics) {
+  const TakenPort probe;
+  std::string metrics;
+  {
+    const TakenPort free;
+    metrics = free.address();
+  }
+  auto process = Start("serves", {"--metrics_listen=" + metrics});
+  const std::string address = process->Field("serving", "address");
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const Reply good = Call(address, "alice.b-c_9", parent);
+  ASSERT_TRUE(good.status.ok()) << good.status;
+  EXPECT_EQ(good.user, "alice.b-c_9");
+  EXPECT_EQ(telemetry::TraceId(good.span), telemetry::TraceId(parent));
+  EXPECT_NE(good.span, parent);
+  const Reply nobody = Call(address, "");
+  ASSERT_TRUE(nobody.status.ok()) << nobody.status;
+  EXPECT_EQ(nobody.user, "");
+  EXPECT_EQ(telemetry::TraceId(nobody.span).size(), 32u);
+  for (const std::string& bad : {std::string("a b"), std::string(65, 'x'), std::string("a/b")}) {
+    const Reply refused = Call(address, bad);
+    EXPECT_EQ(refused.status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_EQ(errors::Reason(refused.status), "INVALID_FIELD") << bad;
+    EXPECT_THAT(std::string(refused.status.message()), HasSubstr("flotilla-user")) << bad;
+  }
+  const std::string page = HttpGet(std::atoi(metrics.c_str() + metrics.rfind(':') + 1), "/metrics");
+  const std::string method = "method=\"flotilla.rpc.test.TestService/Echo\"";
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("flotilla_rpc_total{code=\"OK\",", method, "} 2")));
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("flotilla_rpc_total{code=\"INVALID_ARGUMENT\",", method, "} 3")));
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("flotilla_rpc_seconds_count{", method, "} 5")));
+}
+
+TEST_F(RuntimeTest, AWildcardIsAdvertisedAsAnAddressOthersCanDial) {
+  auto process = Start("serves", {"--listen=0.0.0.0:0"});
+  const std::string address = process->Field("serving", "address");
+  EXPECT_FALSE(absl::StartsWith(address, "0.0.0.0") || absl::StartsWith(address, "127.")) << address;
+  EXPECT_TRUE(Call(address, "alice").status.ok()) << address;
+  auto named = Start("serves", {"--listen=0.0.0.0:0", "--advertise=orders.test:99", "--metrics_listen="});
+  EXPECT_EQ(named->Field("serving", "address"), "orders.test:99");
+}
+
+TEST_F(RuntimeTest, SigtermEndsWiringAtOnce) {
+  auto process = Start("hangs");
+  process->Field("wiring", "");
+  process->Signal(SIGTERM);
+  EXPECT_EQ(process->Exit(2), 0);
+}
+
+TEST_F(RuntimeTest, AFailedStartIsAnErrorAndDestroysNewestFirst) {
+  for (const auto& [how, error] : {std::pair("fails", "the database is away"), std::pair("throws", "a driver threw")}) {
+    auto process = Start(how);
+    EXPECT_EQ(process->Exit(), 1) << how;
+    EXPECT_THAT(process->Field("cannot start", "error"), HasSubstr(error));
+    EXPECT_THAT(process->Messages(), ElementsAre("destroyed second", "destroyed first", "cannot start"));
+  }
+}
+
+TEST_F(RuntimeTest, ATakenPortIsNamed) {
+  const TakenPort taken;
+  auto process = Start("serves", {"--listen=" + taken.address()});
+  EXPECT_EQ(process->Exit(), 1);
+  EXPECT_THAT(process->Output(), HasSubstr(taken.address()));
+  EXPECT_TRUE(Registered().empty());
+  process = Start("serves", {"--metrics_listen=" + taken.address()});
+  EXPECT_EQ(process->Exit(), 1);
+  EXPECT_THAT(process->Field("cannot serve metrics", "error"), HasSubstr(taken.address()));
+}
+
+TEST_F(RuntimeTest, AWrongFlagIsNamed) {
+  for (const std::string flag :
+       {"--listen=nowhere", "--advertise=host:0", "--metrics_listen=x", "--etcd=", "--etcd=a:1,b", "--redis=x",
+        "--postgres=", "--nats=x", "--loops=0", "--grace_period=-1s", "--log_level=loud", "--instance_id=a/b",
+        "--loops=many", "--nosuch=1"}) {
+    auto process = Start("serves", {flag});
+    const std::optional<int> exit = process->Exit();
+    EXPECT_TRUE(exit == 1 || exit == 2) << flag;
+    EXPECT_THAT(process->Output(), HasSubstr(flag.substr(2, flag.find('=') - 2)));
+  }
+  auto help = Start("serves", {"--help"});
+  EXPECT_TRUE(help->Exit().has_value());
+  for (const char* flag : {"--listen", "--etcd", "--grace_period", "FLOTILLA_<NAME>"})
+    EXPECT_THAT(help->Output(), HasSubstr(flag));
+}
+
+}  // namespace
+}  // namespace flotilla::runtime
+
+int main(int argc, char** argv) {
+  if (argc > 3 && std::string(argv[1]) == "--as-service") {
+    const std::string how = argv[2], service = argv[3];
+    argv[3] = argv[0];
+    return flotilla::runtime::Main(argc - 3, argv + 3, service,
+                                   [how](auto& fleet) { return flotilla::runtime::Wire(fleet, how); });
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

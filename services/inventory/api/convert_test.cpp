@@ -1,0 +1,90 @@
+#include "inventory/api/convert.h"
+
+#include "errors/errors.h"
+#include "google/rpc/error_details.pb.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::inventory {
+namespace {
+
+constexpr char kOrder[] = "0190A1B2-0000-7000-8000-00000000000F";
+
+v1::ReserveRequest Good() {
+  v1::ReserveRequest request;
+  request.set_order_id(kOrder);
+  request.add_lines()->set_sku("a");
+  request.mutable_lines(0)->set_quantity(2);
+  return request;
+}
+
+std::string Field(const absl::Status& status) {
+  const google::rpc::Status proto = errors::ToProto(status);
+  for (const auto& any : proto.details()) {
+    google::rpc::BadRequest bad;
+    if (any.UnpackTo(&bad) && bad.field_violations_size() == 1) return bad.field_violations(0).field();
+  }
+  return "";
+}
+
+TEST(Convert, ParsesAReservation) {
+  const auto command = Parse(Good());
+  ASSERT_TRUE(command.ok()) << command.status();
+  EXPECT_EQ(command->order_id, "0190a1b2-0000-7000-8000-00000000000f");
+  EXPECT_EQ(command->lines, (std::vector<Line>{{"a", 2}}));
+  EXPECT_EQ(command->hold, absl::Minutes(5));
+}
+
+TEST(Convert, NamesTheWrongField) {
+  auto request = Good();
+  request.set_order_id("x");
+  EXPECT_EQ(Field(Parse(request).status()), "order_id");
+  request = Good();
+  request.clear_lines();
+  EXPECT_EQ(Field(Parse(request, 3).status()), "requests[3].lines");
+  request = Good();
+  *request.add_lines() = request.lines(0);
+  EXPECT_EQ(Field(Parse(request).status()), "lines[1].sku");
+  for (const std::int64_t quantity : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1000001}}) {
+    request = Good();
+    request.mutable_lines(0)->set_quantity(quantity);
+    EXPECT_EQ(Field(Parse(request, 1).status()), "requests[1].lines[0].quantity") << quantity;
+  }
+  for (const std::int64_t seconds : {std::int64_t{0}, std::int64_t{3601}, INT64_MAX, INT64_MIN}) {
+    request = Good();
+    request.mutable_hold()->set_seconds(seconds);
+    EXPECT_EQ(Field(Parse(request).status()), "hold") << seconds;
+  }
+  v1::PutSkuRequest put;
+  put.set_sku("a{b}");
+  EXPECT_EQ(Field(Parse(put).status()), "sku");
+  put.set_sku("a");
+  EXPECT_EQ(Field(Parse(put).status()), "name");
+  put.set_name("A");
+  EXPECT_EQ(Field(Parse(put).status()), "price.minor_units");
+  put.mutable_price()->set_minor_units(1);
+  EXPECT_EQ(Field(Parse(put).status()), "price.currency_code");
+  put.mutable_price()->set_currency_code("EUR");
+  EXPECT_TRUE(Parse(put).ok());
+  put.set_initial_quantity(-1);
+  EXPECT_EQ(Field(Parse(put).status()), "initial_quantity");
+  v1::AdjustStockRequest adjust;
+  adjust.set_sku("a");
+  EXPECT_EQ(Field(Parse(adjust).status()), "delta");
+  adjust.set_delta(INT64_MIN);
+  EXPECT_EQ(Field(Parse(adjust).status()), "delta");
+  adjust.set_delta(5);
+  EXPECT_EQ(Field(Parse(adjust).status()), "adjustment_id");
+  EXPECT_EQ(Field(CheckBatch(0, "requests")), "requests");
+  EXPECT_EQ(Field(CheckBatch(1001, "order_ids")), "order_ids");
+}
+
+TEST(Convert, OutcomesHaveReasonsAProgramCanRead) {
+  EXPECT_TRUE(ToStatus(Outcome::kOk).ok());
+  EXPECT_EQ(errors::Reason(ToStatus(Outcome::kOutOfStock, "a")), "OUT_OF_STOCK");
+  EXPECT_EQ(ToStatus(Outcome::kUnknownSku, "a").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(errors::Reason(ToStatus(Outcome::kExpired)), "RESERVATION_EXPIRED");
+  EXPECT_EQ(errors::Reason(ToStatus(AdjustOutcome::kIdReused, "a")), "IDEMPOTENCY_KEY_REUSED");
+}
+
+}  // namespace
+}  // namespace flotilla::inventory

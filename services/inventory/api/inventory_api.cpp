@@ -1,0 +1,192 @@
+#include "inventory/api/inventory_api.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "errors/errors.h"
+#include "inventory/api/convert.h"
+#include "telemetry/metrics.h"
+
+namespace flotilla::inventory {
+namespace {
+
+prometheus::Counter& Reservations(const char* outcome) {
+  return telemetry::Counter("flotilla_inventory_reservations_total", "Reserve answered, repeats included",
+                            {{"outcome", outcome}});
+}
+
+template <class T>
+std::vector<T> Only(T item) {
+  std::vector<T> items;
+  items.push_back(std::move(item));
+  return items;
+}
+
+}  // namespace
+
+InventoryApi::InventoryApi(rpc::Server& server, Inventory& inventory)
+    : inventory_(inventory),
+      held_(Reservations("held")),
+      sold_out_(Reservations("sold_out")),
+      refused_(Reservations("refused")) {
+  using Service = v1::InventoryService::AsyncService;
+  auto service = std::make_shared<Service>();
+  server.AddService(service);
+  // `request` lives until the handler's coroutine has ended.
+  const auto add = [&](auto requester, const char* method, auto handler) {
+    server.Unary(service.get(), requester, method,
+                 [this, handler](rpc::Call&, const auto& request) { return (this->*handler)(request); });
+  };
+  add(&Service::RequestPutSku, "flotilla.inventory.v1.InventoryService/PutSku", &InventoryApi::PutSku);
+  add(&Service::RequestAdjustStock, "flotilla.inventory.v1.InventoryService/AdjustStock", &InventoryApi::AdjustStock);
+  add(&Service::RequestGetStock, "flotilla.inventory.v1.InventoryService/GetStock", &InventoryApi::GetStock);
+  add(&Service::RequestReserve, "flotilla.inventory.v1.InventoryService/Reserve", &InventoryApi::Reserve);
+  add(&Service::RequestConfirm, "flotilla.inventory.v1.InventoryService/Confirm", &InventoryApi::Confirm);
+  add(&Service::RequestRelease, "flotilla.inventory.v1.InventoryService/Release", &InventoryApi::Release);
+  add(&Service::RequestBatchReserve, "flotilla.inventory.v1.InventoryService/BatchReserve",
+      &InventoryApi::BatchReserve);
+  add(&Service::RequestBatchConfirm, "flotilla.inventory.v1.InventoryService/BatchConfirm",
+      &InventoryApi::BatchConfirm);
+  add(&Service::RequestBatchRelease, "flotilla.inventory.v1.InventoryService/BatchRelease",
+      &InventoryApi::BatchRelease);
+}
+
+InventoryApi::Reply<v1::PutSkuResponse> InventoryApi::PutSku(const v1::PutSkuRequest& request) {
+  absl::StatusOr<PutSkuCommand> command = Parse(request);
+  if (!command.ok()) co_return command.status();
+  const absl::StatusOr<Sku> sku = co_await inventory_.Put(*std::move(command));
+  if (!sku.ok()) co_return sku.status();
+  v1::PutSkuResponse response;
+  *response.mutable_stock() = ToProto(*sku);
+  co_return response;
+}
+
+InventoryApi::Reply<v1::AdjustStockResponse> InventoryApi::AdjustStock(const v1::AdjustStockRequest& request) {
+  absl::StatusOr<AdjustCommand> command = Parse(request);
+  if (!command.ok()) co_return command.status();
+  const absl::StatusOr<AdjustResult> result = co_await inventory_.Adjust(*std::move(command));
+  if (!result.ok()) co_return result.status();
+  if (auto status = ToStatus(result->outcome, request.sku()); !status.ok()) co_return status;
+  v1::AdjustStockResponse response;
+  *response.mutable_stock() = ToProto(result->sku);
+  co_return response;
+}
+
+InventoryApi::Reply<v1::GetStockResponse> InventoryApi::GetStock(const v1::GetStockRequest& request) {
+  if (auto status = CheckSku(request.sku()); !status.ok()) co_return status;
+  const absl::StatusOr<std::optional<Sku>> sku = co_await inventory_.Read(request.sku());
+  if (!sku.ok()) co_return sku.status();
+  if (!sku->has_value()) co_return ToStatus(Outcome::kUnknownSku, request.sku());
+  v1::GetStockResponse response;
+  *response.mutable_stock() = ToProto(**sku);
+  co_return response;
+}
+
+absl::Status InventoryApi::Count(const absl::StatusOr<ReserveResult>& result) {
+  const absl::Status status = result.ok() ? ToStatus(result->outcome, result->sku) : result.status();
+  const bool sold_out = result.ok() && result->outcome == Outcome::kOutOfStock;
+  (status.ok() ? held_ : sold_out ? sold_out_ : refused_).Increment();
+  return status;
+}
+
+InventoryApi::Reply<v1::ReserveResponse> InventoryApi::Reserve(const v1::ReserveRequest& request) {
+  absl::StatusOr<ReserveCommand> command = Parse(request);
+  if (!command.ok()) co_return command.status();
+  const auto results = co_await inventory_.Reserve(Only(*std::move(command)));
+  if (auto status = Count(results.front()); !status.ok()) co_return status;
+  co_return ToProto(results.front()->hold);
+}
+
+InventoryApi::Reply<v1::ConfirmResponse> InventoryApi::Confirm(const v1::ConfirmRequest& request) {
+  absl::StatusOr<std::string> order_id = ParseOrderId(request.order_id());
+  if (!order_id.ok()) co_return order_id.status();
+  const absl::StatusOr<std::vector<Outcome>> outcomes = co_await inventory_.Confirm(Only(*std::move(order_id)));
+  if (!outcomes.ok()) co_return outcomes.status();
+  if (auto status = ToStatus(outcomes->front()); !status.ok()) co_return status;
+  co_return v1::ConfirmResponse();
+}
+
+InventoryApi::Reply<v1::ReleaseResponse> InventoryApi::Release(const v1::ReleaseRequest& request) {
+  absl::StatusOr<ReleaseCommand> command = Parse(request);
+  if (!command.ok()) co_return command.status();
+  const absl::StatusOr<std::vector<Outcome>> outcomes = co_await inventory_.Release(Only(*std::move(command)));
+  if (!outcomes.ok()) co_return outcomes.status();
+  if (auto status = ToStatus(outcomes->front()); !status.ok()) co_return status;
+  co_return v1::ReleaseResponse();
+}
+
+// Batches: an item that is malformed gets its own error, the others go on.
+
+InventoryApi::Reply<v1::BatchReserveResponse> InventoryApi::BatchReserve(const v1::BatchReserveRequest& request) {
+  if (auto status = CheckBatch(request.requests_size(), "requests"); !status.ok()) co_return status;
+  v1::BatchReserveResponse response;
+  std::vector<ReserveCommand> commands;
+  std::vector<v1::BatchReserveResponse::Result*> waiting;
+  for (int i = 0; i < request.requests_size(); ++i) {
+    absl::StatusOr<ReserveCommand> command = Parse(request.requests(i), i);
+    auto* item = response.add_results();
+    if (command.ok()) {
+      commands.push_back(*std::move(command));
+      waiting.push_back(item);
+    } else {
+      *item->mutable_error() = errors::ToProto(command.status());
+    }
+  }
+  if (commands.empty()) co_return response;
+  const auto results = co_await inventory_.Reserve(std::move(commands));
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (const absl::Status status = Count(results[i]); !status.ok()) {
+      *waiting[i]->mutable_error() = errors::ToProto(status);
+    } else {
+      *waiting[i]->mutable_response() = ToProto(results[i]->hold);
+    }
+  }
+  co_return response;
+}
+
+InventoryApi::Reply<v1::BatchConfirmResponse> InventoryApi::BatchConfirm(const v1::BatchConfirmRequest& request) {
+  if (auto status = CheckBatch(request.order_ids_size(), "order_ids"); !status.ok()) co_return status;
+  v1::BatchConfirmResponse response;
+  std::vector<std::string> order_ids;
+  std::vector<google::rpc::Status*> waiting;
+  for (int i = 0; i < request.order_ids_size(); ++i) {
+    absl::StatusOr<std::string> id = ParseOrderId(request.order_ids(i), "order_ids[" + std::to_string(i) + "]");
+    auto* item = response.add_results();
+    if (id.ok()) {
+      order_ids.push_back(*std::move(id));
+      waiting.push_back(item);
+    } else {
+      *item = errors::ToProto(id.status());
+    }
+  }
+  if (order_ids.empty()) co_return response;
+  const absl::StatusOr<std::vector<Outcome>> outcomes = co_await inventory_.Confirm(std::move(order_ids));
+  if (!outcomes.ok()) co_return outcomes.status();
+  for (std::size_t i = 0; i < waiting.size(); ++i) *waiting[i] = errors::ToProto(ToStatus((*outcomes)[i]));
+  co_return response;
+}
+
+InventoryApi::Reply<v1::BatchReleaseResponse> InventoryApi::BatchRelease(const v1::BatchReleaseRequest& request) {
+  if (auto status = CheckBatch(request.requests_size(), "requests"); !status.ok()) co_return status;
+  v1::BatchReleaseResponse response;
+  std::vector<ReleaseCommand> commands;
+  std::vector<google::rpc::Status*> waiting;
+  for (int i = 0; i < request.requests_size(); ++i) {
+    absl::StatusOr<ReleaseCommand> command = Parse(request.requests(i), i);
+    auto* item = response.add_results();
+    if (command.ok()) {
+      commands.push_back(*std::move(command));
+      waiting.push_back(item);
+    } else {
+      *item = errors::ToProto(command.status());
+    }
+  }
+  if (commands.empty()) co_return response;
+  const absl::StatusOr<std::vector<Outcome>> outcomes = co_await inventory_.Release(std::move(commands));
+  if (!outcomes.ok()) co_return outcomes.status();
+  for (std::size_t i = 0; i < waiting.size(); ++i) *waiting[i] = errors::ToProto(ToStatus((*outcomes)[i]));
+  co_return response;
+}
+
+}  // namespace flotilla::inventory

@@ -1,0 +1,46 @@
+// Stock and holds in PostgreSQL: the truth. Blocking; one method is one transaction. Errors as in postgres/session.h.
+//
+// Locks are taken in one order everywhere, reservations by order id and then SKUs by name, so that batches that meet
+// queue up instead of deadlocking.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "inventory/domain/stock.h"
+#include "postgres/session.h"
+
+namespace flotilla::inventory {
+
+struct ReleaseResult {
+  Outcome outcome = Outcome::kOk;
+  std::vector<std::string> skus;  // whose stock came back in this call
+};
+
+class StockStore {
+ public:
+  explicit StockStore(postgres::Options options) : session_(std::move(options)) {}
+
+  // Results in the order of the arguments.
+  absl::StatusOr<std::vector<ReserveResult>> Reserve(std::span<const ReserveCommand> commands);
+  absl::StatusOr<std::vector<Outcome>> Confirm(std::span<const std::string> order_ids);
+  absl::StatusOr<std::vector<ReleaseResult>> Release(std::span<const ReleaseCommand> commands);
+  // Ends holds that have run out, at most `limit`; safe with any number of instances.
+  absl::StatusOr<std::vector<Returned>> Expire(int limit);
+
+  absl::StatusOr<Sku> Put(const PutSkuCommand& command);
+  absl::StatusOr<AdjustResult> Adjust(const AdjustCommand& command);
+  // Those that exist.
+  absl::StatusOr<std::map<std::string, Sku>> Read(std::span<const std::string> skus);
+  // Up to `limit` SKUs behind `after`, in order, with their available stock.
+  absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> Scan(const std::string& after, int limit);
+
+ private:
+  postgres::Session session_;
+};
+
+}  // namespace flotilla::inventory

@@ -1,0 +1,139 @@
+#include "inventory/workflow/inventory.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <random>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "async/thread_executor.h"
+#include "gtest/gtest.h"
+#include "inventory/store/migrations.h"
+#include "inventory/workflow/keeper.h"
+#include "postgres/test_database.h"
+
+namespace flotilla::inventory {
+namespace {
+
+class InventoryTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    database = new postgres::TestDatabase;
+    ASSERT_TRUE(postgres::Migrate(database->options(), Migrations(), absl::Seconds(10)).ok());
+    const char* address = std::getenv("FLOTILLA_TEST_REDIS");
+    ASSERT_NE(address, nullptr) << "FLOTILLA_TEST_REDIS is not set; run the tests through tests/run";
+    const std::string text = address;
+    redis_options.host = text.substr(0, text.rfind(':'));
+    ASSERT_TRUE(absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &redis_options.port));
+  }
+  static void TearDownTestSuite() { delete database; }
+  std::string Name(const std::string& sku) const { return prefix + sku; }
+  void Put(Inventory& inventory, const std::string& sku, std::int64_t units) {
+    const auto put = async::BlockOn(executor, inventory.Put({Name(sku), "Name", 100, "EUR", units}));
+    ASSERT_TRUE(put.ok()) << put.status();
+  }
+  Sku Get(Inventory& inventory, const std::string& sku) {
+    const auto read = async::BlockOn(executor, inventory.Read(Name(sku)));
+    return **read;
+  }
+  static std::string Id() {
+    static std::atomic<int> next = 0;
+    return absl::StrFormat("%08x-0000-8000-8000-%012d", std::random_device{}(), ++next);
+  }
+  absl::StatusOr<ReserveResult> Reserve(Inventory& inventory, const std::string& id, const std::string& sku,
+                                        std::int64_t units = 1, absl::Duration hold = absl::Minutes(1)) {
+    std::vector<ReserveCommand> commands = {{id, {{Name(sku), units}}, hold}};
+    return async::BlockOn(executor, inventory.Reserve(std::move(commands))).front();
+  }
+  Outcome OutcomeOf(const absl::StatusOr<ReserveResult>& result) {
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? result->outcome : Outcome::kMismatch;
+  }
+  void Release(Inventory& inventory, const std::string& id) {
+    std::vector<ReleaseCommand> commands = {{id, true}};
+    ASSERT_TRUE(async::BlockOn(executor, inventory.Release(std::move(commands))).ok());
+  }
+  std::string GateKey(const std::string& sku) const { return "flotilla:stock:{" + Name(sku) + "}"; }
+  std::string Gate(const std::string& sku) { return redis::Client(redis_options).Run({"GET", GateKey(sku)})->string(); }
+  void SetGate(const std::string& sku, const std::string& units) {
+    ASSERT_TRUE(redis::Client(redis_options).Run({"SET", GateKey(sku), units}).ok());
+  }
+  template <class Condition>
+  static bool Eventually(Condition condition) {
+    for (int i = 0; i < 1000; ++i) {
+      if (condition()) return true;
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    return false;
+  }
+  static inline postgres::TestDatabase* database = nullptr;
+  static inline redis::Options redis_options;
+  const std::string prefix = "inventory-" + std::to_string(std::random_device{}()) + "-";
+  async::ThreadExecutor executor;
+};
+
+TEST_F(InventoryTest, TheGateLearnsAndSellsOut) {
+  Inventory inventory(database->options(), redis_options);
+  Put(inventory, "learn", 2);
+  const std::string last = Id();
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "learn")), Outcome::kOk);
+  EXPECT_EQ(Gate("learn"), "1");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, last, "learn")), Outcome::kOk);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "learn")), Outcome::kOutOfStock);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, last, "learn")), Outcome::kOk) << "the winner of the last unit asks again";
+  Release(inventory, last);
+  EXPECT_EQ(Gate("learn"), "1");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "learn")), Outcome::kOk);
+  EXPECT_EQ(Get(inventory, "learn").reserved, 2);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "nosuch")), Outcome::kUnknownSku);
+}
+
+TEST_F(InventoryTest, WithoutRedisSqlDecides) {
+  redis::Options nobody;
+  nobody.port = 1;
+  Inventory inventory(database->options(), nobody);
+  Put(inventory, "alone", 1);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "alone")), Outcome::kOk);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "alone")), Outcome::kOutOfStock);
+}
+
+TEST_F(InventoryTest, AGateThatPromisesTooMuchIsLoweredAtTheFirstRefusal) {
+  Inventory inventory(database->options(), redis_options);
+  Put(inventory, "high", 1);
+  SetGate("high", "1000");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "high")), Outcome::kOk);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "high")), Outcome::kOutOfStock);
+  EXPECT_TRUE(Eventually([&] { return Gate("high") == "0"; })) << Gate("high");
+  EXPECT_EQ(Get(inventory, "high").available, 0);
+}
+
+TEST_F(InventoryTest, TheKeeperRaisesAGateThatLostUnitsAndReturnsExpiredHolds) {
+  Inventory inventory(database->options(), redis_options);
+  Keeper keeper(database->options(), redis_options, inventory, {.period = absl::Milliseconds(50)});
+  Put(inventory, "low", 5);
+  SetGate("low", "0");  // an add-back that a crash swallowed
+  EXPECT_TRUE(Eventually([&] { return Gate("low") == "5"; })) << Gate("low");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "low", 5, absl::Seconds(1))), Outcome::kOk);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "low")), Outcome::kOutOfStock);
+  EXPECT_TRUE(Eventually([&] { return Get(inventory, "low").available == 5; }));
+  EXPECT_TRUE(Eventually([&] { return Gate("low") == "5"; })) << Gate("low");
+}
+
+TEST_F(InventoryTest, ManyBuyersThroughTheGateGetExactlyWhatThereIs) {
+  Inventory one(database->options(), redis_options), two(database->options(), redis_options);
+  Put(one, "many", 100);
+  std::vector<async::Task<std::vector<absl::StatusOr<ReserveResult>>>> tasks;
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<ReserveCommand> commands = {{Id(), {{Name("many"), 1}}, absl::Minutes(1)}};
+    tasks.push_back((i % 2 == 0 ? one : two).Reserve(std::move(commands)));
+  }
+  const auto results = async::BlockOn(executor, async::WhenAll(std::move(tasks)));
+  int held = 0;
+  for (const auto& result : results) held += OutcomeOf(result.front()) == Outcome::kOk ? 1 : 0;
+  EXPECT_EQ(held, 100);
+  EXPECT_EQ(Get(one, "many").reserved, 100);
+}
+
+}  // namespace
+}  // namespace flotilla::inventory

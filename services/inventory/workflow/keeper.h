@@ -1,0 +1,52 @@
+// Background work on a thread of its own, in every instance: returns expired holds, and heals the gate from SQL.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "absl/time/time.h"
+#include "inventory/gate/stock_gate.h"
+#include "inventory/store/stock_store.h"
+#include "inventory/workflow/inventory.h"
+#include "prometheus/counter.h"
+#include "prometheus/gauge.h"
+
+namespace flotilla::inventory {
+
+class Keeper {
+ public:
+  struct Options {
+    absl::Duration period = absl::Milliseconds(500);
+    int expired_batch = 500;  // holds a transaction
+    int sweep_batch = 500;    // SKUs compared each period, besides the suspects
+  };
+  Keeper(const postgres::Options& postgres, const redis::Options& redis, Inventory& inventory, Options options);
+  ~Keeper();  // stops and joins
+
+ private:
+  void Run();
+  void ExpireHolds();
+  void HealGate();
+  void Compare(const std::map<std::string, std::int64_t>& truth);
+
+  const Options options_;
+  Inventory& inventory_;
+  StockStore store_;
+  StockGate gate_;
+  std::string sweep_after_;
+  // Differences seen one period ago, gate and SQL. A difference that stands still is drift; one that moves is orders on
+  // their way between the two.
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> differing_;
+  prometheus::Gauge& drift_;
+  prometheus::Counter& healed_;
+  prometheus::Counter& expired_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;  // last: uses all of the above
+};
+
+}  // namespace flotilla::inventory
