@@ -24,12 +24,13 @@ int main(int argc, char** argv) {
   flotilla::rpc::Server server(options);
   auto service = std::make_shared<Service>();
   server.AddService(service);
-  server.Unary(service.get(), &Service::RequestEcho, "flotilla.bench.v1.EchoService/Echo",
-               [](flotilla::rpc::Call&, const EchoRequest& request) -> flotilla::async::Task<absl::StatusOr<EchoResponse>> {
-                 EchoResponse response;
-                 response.set_payload(request.payload());
-                 co_return response;
-               });
+  server.Unary(
+      service.get(), &Service::RequestEcho, "flotilla.bench.v1.EchoService/Echo",
+      [](flotilla::rpc::Call&, const EchoRequest& request) -> flotilla::async::Task<absl::StatusOr<EchoResponse>> {
+        EchoResponse response;
+        response.set_payload(request.payload());
+        co_return response;
+      });
   if (auto status = server.Start(); !status.ok()) {
     std::cerr << status << "\n";
     return 1;

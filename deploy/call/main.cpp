@@ -1,9 +1,10 @@
 // flotilla-call: one gRPC call with JSON in and out, for machines without grpcurl.
 //
-//   flotilla-call host:port package.Service/Method '{"json": 1}' [-H 'key: value']... [--timeout seconds] [--max n] [--expect text]
+//   flotilla-call host:port package.Service/Method '{"json": 1}' [-H 'key: value']... [--timeout seconds] [--max n]
+//   [--expect text]
 //
-// Prints each reply as JSON. Exit 0: the call succeeded (and a reply held the --expect text); 1: it failed, with the status and
-// its details on stderr; 2: wrong usage. --max ends a stream after n replies.
+// Prints each reply as JSON. Exit 0: the call succeeded (and a reply held the --expect text); 1: it failed, with the
+// status and its details on stderr; 2: wrong usage. --max ends a stream after n replies.
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -34,9 +35,10 @@ struct Arguments {
 };
 
 [[noreturn]] void Usage(const std::string& problem) {
-  std::cerr << "flotilla-call: " << problem << "\n"
-            << "usage: flotilla-call host:port package.Service/Method '{json}' [-H 'key: value'] [--timeout s] [--max n] "
-               "[--expect text]\n";
+  std::cerr
+      << "flotilla-call: " << problem << "\n"
+      << "usage: flotilla-call host:port package.Service/Method '{json}' [-H 'key: value'] [--timeout s] [--max n] "
+         "[--expect text]\n";
   std::exit(2);
 }
 
@@ -125,7 +127,8 @@ int main(int argc, char** argv) {
   pb::DynamicMessageFactory factory;
   std::unique_ptr<pb::Message> request(factory.GetPrototype(method->input_type())->New());
   if (auto parsed = pb::util::JsonStringToMessage(args.json, request.get()); !parsed.ok()) {
-    Usage("the JSON does not fit " + std::string(method->input_type()->full_name()) + ": " + std::string(parsed.message()));
+    Usage("the JSON does not fit " + std::string(method->input_type()->full_name()) + ": " +
+          std::string(parsed.message()));
   }
   grpc::Slice slice(request->SerializeAsString());
   grpc::ByteBuffer payload(&slice, 1);

@@ -25,8 +25,20 @@ default_ports() {
 
 port_of() { local name="PORT_${1^^}"; echo "${!name}"; }
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-pid_of() { cat "$DATA/run/$1.pid" 2>/dev/null || true; }
-running() { local pid; pid=$(pid_of "$1"); [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; }
+
+# A pid file holds the pid and when it started, since another process may have the pid after a reboot. A zombie is dead.
+started_at() {  # started_at <pid>: clock ticks since boot; fails where it does not run
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  # shellcheck disable=SC2086
+  set -- ${stat##*) }
+  [ "$1" != Z ] && echo "${20}"
+}
+pid_of() { local pid rest; if read -r pid rest <"$DATA/run/$1.pid"; then echo "$pid"; fi 2>/dev/null; }
+running() {
+  local pid start
+  [ -s "$DATA/run/$1.pid" ] && read -r pid start <"$DATA/run/$1.pid" && [ "$(started_at "$pid")" = "$start" ]
+}
 
 # What runs already keeps its port; anything else on it is named.
 require_free_port() {
@@ -45,13 +57,12 @@ wait_for() {  # wait_for <what> <seconds> <command...>
 start_process() {  # start_process <name> <command...>: detached, log and pid file under DATA
   local name=$1; shift
   setsid "$@" >>"$DATA/log/$name.log" 2>&1 </dev/null &
-  echo $! >"$DATA/run/$name.pid"
+  echo "$! $(started_at $!)" >"$DATA/run/$name.pid"
 }
 
 # PostgreSQL refuses to run as root, so root lends it an unprivileged user.
-as_postgres() {
-  if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --init-groups -- "$@"; else "$@"; fi
-}
+AS_POSTGRES=()
+if [ "$(id -u)" = 0 ]; then AS_POSTGRES=(setpriv --reuid=postgres --regid=postgres --init-groups --); fi
 
 prepare_data() {
   mkdir -p "$DATA"/{run,log,etcd,nats,redis,secrets,postgres} ||
@@ -59,7 +70,7 @@ prepare_data() {
   chmod 755 "$DATA" && chmod 700 "$DATA/secrets"
   if [ "$(id -u)" = 0 ]; then
     chown postgres:postgres "$DATA/postgres"
-    as_postgres test -w "$DATA/postgres" || die "user postgres cannot reach $DATA; set FLOTILLA_DATA to a folder it can reach"
+    "${AS_POSTGRES[@]}" test -w "$DATA/postgres" || die "user postgres cannot reach $DATA; set FLOTILLA_DATA to a folder it can reach"
   fi
   chmod 700 "$DATA/postgres"
 }
@@ -75,17 +86,17 @@ start_postgres() {
   if [ ! -s "$dir/PG_VERSION" ]; then
     rm -rf "$dir"
     secret postgres >/dev/null
-    as_postgres "$PG_BIN/initdb" -D "$dir" -U postgres --auth=scram-sha-256 --pwfile=/dev/stdin --no-locale -E UTF8 \
-      <"$DATA/secrets/postgres" >"$DATA/log/initdb.log"
+    # Only its owner may open /dev/stdin, so the password goes by a file of that user.
+    (umask 077; cp "$DATA/secrets/postgres" "$DATA/postgres/password")
+    [ "$(id -u)" != 0 ] || chown postgres "$DATA/postgres/password"
+    "${AS_POSTGRES[@]}" "$PG_BIN/initdb" -D "$dir" -U postgres --auth=scram-sha-256 --pwfile="$DATA/postgres/password" \
+      --no-locale -E UTF8 >"$DATA/log/initdb.log"
+    rm -f "$DATA/postgres/password"
   fi
-  start_process postgres_start true
-  as_postgres "$PG_BIN/postgres" -D "$dir" -p "$PORT_POSTGRES" -k '' \
+  # shellcheck disable=SC2086
+  start_process postgres "${AS_POSTGRES[@]}" "$PG_BIN/postgres" -D "$dir" -p "$PORT_POSTGRES" -k '' \
     -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=256MB -c max_wal_size=4GB \
-    -c wal_compression=on -c checkpoint_timeout=15min ${POSTGRES_OPTIONS:-} >>"$DATA/log/postgres.log" 2>&1 </dev/null &
-  disown
-  rm -f "$DATA/run/postgres_start.pid"
-  wait_for PostgreSQL 30 test -s "$dir/postmaster.pid"
-  head -1 "$dir/postmaster.pid" >"$DATA/run/postgres.pid"
+    -c wal_compression=on -c checkpoint_timeout=15min ${POSTGRES_OPTIONS:-}
   wait_for PostgreSQL 30 psql_admin -c 'select 1'
 }
 
@@ -162,12 +173,13 @@ start_fleet() {
 
 stop_one() {  # TERM, then KILL after 20 s
   local pid until=$((SECONDS + 20))
-  pid=$(pid_of "$1")
-  [ -n "$pid" ] || return 0
-  # PostgreSQL's fast shutdown is SIGINT.
-  kill "-$([ "$1" = postgres ] && echo INT || echo TERM)" "$pid" 2>/dev/null || true
-  while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $until ]; do sleep 0.1; done
-  kill -KILL "$pid" 2>/dev/null || true
+  if running "$1"; then
+    pid=$(pid_of "$1")
+    # PostgreSQL's fast shutdown is SIGINT.
+    kill "-$([ "$1" = postgres ] && echo INT || echo TERM)" "$pid" 2>/dev/null || true
+    while running "$1" && [ $SECONDS -lt $until ]; do sleep 0.1; done
+    if running "$1"; then kill -KILL "$pid" 2>/dev/null || true; fi
+  fi
   rm -f "$DATA/run/$1.pid"
 }
 

@@ -231,10 +231,11 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   };
 
   Signals signals;
-  std::unique_ptr<telemetry::MetricsEndpoint> metrics;
+  // Never destroyed: it serves until the process ends, and its threads would take two seconds to stop.
+  [[maybe_unused]] static telemetry::MetricsEndpoint* metrics = nullptr;
   try {
     const std::string listen = absl::GetFlag(FLAGS_metrics_listen);
-    if (!listen.empty()) metrics = std::make_unique<telemetry::MetricsEndpoint>(listen);
+    if (!listen.empty()) metrics = new telemetry::MetricsEndpoint(listen);
   } catch (const std::exception& e) {
     return fail("cannot serve metrics", absl::UnavailableError(absl::StrCat(
                                             "--metrics_listen=", absl::GetFlag(FLAGS_metrics_listen), ": ", e.what())));

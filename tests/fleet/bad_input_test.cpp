@@ -3,6 +3,7 @@
 
 #include "fleet/fleet.h"
 #include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 
 namespace flotilla::fleet {
@@ -82,7 +83,8 @@ TEST_F(BadInput, CreateOrderNamesTheField) {
     CreateOrderRequest request = Good();
     c.spoil(request);
     const Result result = Send(*stub, "user", request);
-    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << c.name << ": " << result.status.error_message();
+    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+        << c.name << ": " << result.status.error_message();
     EXPECT_EQ(result.reason, "INVALID_FIELD") << c.name;
     EXPECT_EQ(result.field, c.field) << c.name;
   }

@@ -1,6 +1,7 @@
 // Crashes and outages under load: calls go on or fail cleanly, and afterwards every promise holds.
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "fleet/fleet.h"
@@ -40,7 +41,7 @@ class Load {
       const std::string key = "n" + std::to_string(n);
       const std::string sku = "load" + std::to_string((buyer + n) % 10);
       // A client that gets no answer asks again with the same key, as the API documents.
-      for (int attempt = 0; !stop_; ++attempt) {
+      while (!stop_) {
         const Result result = CreateOrder(*stub, "load-user" + std::to_string(buyer), key, {{sku, 1}}, timeout_ms);
         if (result.status.ok() && result.order.state() == ORDER_STATE_PAID) ++paid_;
         if (result.status.ok() && result.order.state() == ORDER_STATE_CANCELLED) ++cancelled_;
@@ -121,7 +122,7 @@ TEST(Fault, CallsGoOnWhileInstancesJoinAndLeave) {
   // A leaver that deregisters and drains costs no call.
   EXPECT_EQ(load.failed(), 0);
   load.Stop();
-  EXPECT_EQ(fleet.Check().find("VIOLATED"), std::string::npos);
+  EXPECT_EQ(fleet.Check(), "");
 }
 
 TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
@@ -144,6 +145,7 @@ TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
   const int after = load.ended();
   EXPECT_TRUE(WaitUntil(30, [&] { return load.ended() > after + 100; }));
   load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
 }
 
 TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
@@ -208,14 +210,14 @@ TEST(Fault, ServicesWaitForTheirDependenciesInAnyOrder) {
   for (const char* server : {"redis", "etcd", "nats"}) fleet.StopServer(server);
   for (const char* service : {"order", "notify", "payment", "inventory"}) fleet.Start(service);
   std::this_thread::sleep_for(std::chrono::seconds(2));
-  for (const char* name : {"order-1", "notify-1", "payment-1", "inventory-1"}) EXPECT_TRUE(fleet.process(name).alive()) << name;
+  for (const char* name : {"order-1", "notify-1", "payment-1", "inventory-1"})
+    EXPECT_TRUE(fleet.process(name).alive()) << name;
   for (const char* server : {"nats", "etcd", "redis"}) fleet.StartServer(server);
   for (const char* name : {"order-1", "notify-1", "payment-1", "inventory-1"}) fleet.WaitServing(name);
   fleet.PutSku("late", 1, 10);
   fleet.OpenWallet("lara", 10);
-  EXPECT_TRUE(WaitUntil(20, [&] {
-    return CreateOrder(*fleet.orders(), "lara", "k", {{"late", 1}}).order.state() == ORDER_STATE_PAID;
-  }));
+  EXPECT_TRUE(WaitUntil(
+      20, [&] { return CreateOrder(*fleet.orders(), "lara", "k", {{"late", 1}}).order.state() == ORDER_STATE_PAID; }));
   EXPECT_EQ(fleet.Check(), "");
 }
 

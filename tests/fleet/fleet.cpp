@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
+#include <mutex>
 #include <pqxx/pqxx>
 #include <random>
 #include <sstream>
@@ -12,6 +14,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -46,6 +50,62 @@ std::string ReadFile(const std::string& path) {
   return out.str();
 }
 
+// What clients saw, as tests/checker/client_log.h describes it. One fleet lives at a time.
+class CallLog {
+ public:
+  using Fields = std::map<std::string, std::string>;
+
+  void Open(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    out_ = std::ofstream(path);
+  }
+
+  void Invoked(const Fields& call) { Write(call, "invoke"); }
+
+  void Answered(Fields call, const Result& result) {
+    if (result.status.ok()) {
+      call["order_id"] = result.order.order_id();
+      call["state"] = order::v1::OrderState_Name(result.order.state());
+      return Write(std::move(call), "ok");
+    }
+    call["reason"] = result.reason;
+    Write(std::move(call), Definite(result.status.error_code()) ? "fail" : "unknown");
+  }
+
+  void Flush() {
+    const std::lock_guard lock(mutex_);
+    out_.flush();
+  }
+
+ private:
+  // Refused for good; after any other error the order may exist all the same.
+  static bool Definite(grpc::StatusCode code) {
+    return code == grpc::StatusCode::INVALID_ARGUMENT || code == grpc::StatusCode::NOT_FOUND ||
+           code == grpc::StatusCode::ALREADY_EXISTS || code == grpc::StatusCode::FAILED_PRECONDITION ||
+           code == grpc::StatusCode::UNAUTHENTICATED || code == grpc::StatusCode::PERMISSION_DENIED;
+  }
+
+  void Write(Fields call, const char* type) {
+    call["type"] = type;
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    call["time_us"] = std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+    google::protobuf::Struct line;
+    for (const auto& [key, value] : call) (*line.mutable_fields())[key].set_string_value(value);
+    std::string json;
+    if (!google::protobuf::util::MessageToJsonString(line, &json).ok()) throw std::runtime_error("a call is no text");
+    out_ << json << '\n';
+  }
+
+  std::mutex mutex_;
+  std::ofstream out_;
+};
+
+CallLog& Calls() {
+  static auto* const log = new CallLog;
+  return *log;
+}
+
 }  // namespace
 
 Fleet::Fleet() : bin_(Environment("FLOTILLA_TEST_BIN")), admin_uri_(Environment("FLOTILLA_TEST_POSTGRES")) {
@@ -53,6 +113,7 @@ Fleet::Fleet() : bin_(Environment("FLOTILLA_TEST_BIN")), admin_uri_(Environment(
   prefix_ = absl::StrCat("fleet_", getpid(), "_", random() % 1000000, "_");
   folder_ = std::filesystem::temp_directory_path() / ("flotilla-" + prefix_);
   std::filesystem::create_directories(folder_);
+  Calls().Open(call_log());
   pqxx::connection admin(admin_uri_);
   pqxx::nontransaction work(admin);
   for (const char* service : kServices) work.exec("CREATE DATABASE " + prefix_ + service);
@@ -88,9 +149,15 @@ void Fleet::StartServer(const std::string& server) {
   } else {
     const std::string client = "http://127.0.0.1:" + port;
     const std::string peer = absl::StrCat("http://127.0.0.1:", ports_.at("etcd-peer"));
-    command = {"etcd", "--name", "test", "--data-dir", dir, "--log-level", "warn",
-               "--listen-client-urls", client, "--advertise-client-urls", client,
-               "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "test=" + peer};
+    command = {"etcd",        "--name",
+               "test",        "--data-dir",
+               dir,           "--log-level",
+               "warn",        "--listen-client-urls",
+               client,        "--advertise-client-urls",
+               client,        "--listen-peer-urls",
+               peer,          "--initial-advertise-peer-urls",
+               peer,          "--initial-cluster",
+               "test=" + peer};
   }
   processes_[server] = std::make_unique<Process>(command, log(server));
 }
@@ -142,7 +209,8 @@ void Fleet::WaitServing(const std::string& instance, int seconds) {
     grpc::ClientContext context;
     SetCall(context, "", 1000);
     grpc::health::v1::HealthCheckResponse response;
-    return stub->Check(&context, {}, &response).ok() && response.status() == grpc::health::v1::HealthCheckResponse::SERVING;
+    return stub->Check(&context, {}, &response).ok() &&
+           response.status() == grpc::health::v1::HealthCheckResponse::SERVING;
   });
   if (!ok) throw std::runtime_error(instance + " is not serving:\n" + ReadFile(log(instance)));
 }
@@ -177,12 +245,26 @@ bool Fleet::WaitForQuery(const std::string& service, const std::string& sql, std
 }
 
 std::string Fleet::Check() {
-  if (!WaitForQuery("order", "SELECT count(*) FROM saga", 0, 60)) return "sagas are still running after 60 s";
-  const std::int64_t events = Query("order", "SELECT count(*) FROM event");
-  if (!WaitForQuery("notify", "SELECT count(*) FROM handled_event", events, 60)) return "events did not arrive within 60 s";
+  // A call that its client gave up may still be under way here, so rest means: nothing new for a second.
+  std::string busy;
+  std::int64_t events = -1;
+  const bool rests = Poll(90, [&] {
+    const std::int64_t before = events;
+    events = Query("order", "SELECT count(*) FROM event");
+    const std::int64_t sagas = Query("order", "SELECT count(*) FROM saga");
+    const std::int64_t handled = Query("notify", "SELECT count(*) FROM handled_event");
+    busy = absl::StrCat("the fleet does not come to rest: ", sagas, " sagas, ", handled, " of ", events,
+                        " events handled");
+    if (sagas == 0 && handled == events && events == before) return true;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    return false;
+  });
+  if (!rests) return busy;
+  Calls().Flush();
   Process check({bin_ + "/flotilla-check", "--quiescent", "--order_postgres=" + DatabaseUri("order"),
                  "--inventory_postgres=" + DatabaseUri("inventory"), "--payment_postgres=" + DatabaseUri("payment"),
-                 "--notify_postgres=" + DatabaseUri("notify"), absl::StrCat("--redis=127.0.0.1:", ports_.at("redis"))},
+                 "--notify_postgres=" + DatabaseUri("notify"), "--client_log=" + call_log(),
+                 absl::StrCat("--redis=127.0.0.1:", ports_.at("redis"))},
                 log("check"));
   return check.Wait(120) == 0 ? "" : ReadFile(log("check"));
 }
@@ -210,14 +292,20 @@ Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const 
             int timeout_ms) {
   grpc::ClientContext context;
   SetCall(context, user, timeout_ms);
+  order::v1::CreateOrderRequest body = request;
+  body.clear_idempotency_key();
+  const CallLog::Fields call = {
+      {"op", "create_order"}, {"user", user}, {"key", request.idempotency_key()}, {"body", body.ShortDebugString()}};
+  Calls().Invoked(call);
   order::v1::CreateOrderResponse response;
   Result result = Explain(stub.CreateOrder(&context, request, &response));
   result.order = response.order();
+  Calls().Answered(call, result);
   return result;
 }
 
-Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key, const Items& items,
-                   int timeout_ms) {
+Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
+                   const Items& items, int timeout_ms) {
   order::v1::CreateOrderRequest request;
   request.set_idempotency_key(key);
   request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
@@ -234,9 +322,12 @@ Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user,
   SetCall(context, user, 5000);
   order::v1::CancelOrderRequest request;
   request.set_order_id(order_id);
+  const CallLog::Fields call = {{"op", "cancel_order"}, {"user", user}, {"order_id", order_id}};
+  Calls().Invoked(call);
   order::v1::CancelOrderResponse response;
   Result result = Explain(stub.CancelOrder(&context, request, &response));
   result.order = response.order();
+  Calls().Answered(call, result);
   return result;
 }
 

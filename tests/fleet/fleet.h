@@ -1,5 +1,5 @@
-// A whole fleet for one test suite: fresh databases on the test PostgreSQL, a Redis, an etcd and a NATS of its own, and the
-// real service binaries. Everything is gone when it is destroyed.
+// A whole fleet for one test suite: fresh databases on the test PostgreSQL, a Redis, an etcd and a NATS of its own, and
+// the real service binaries. Everything is gone when it is destroyed.
 #pragma once
 
 #include <filesystem>
@@ -48,7 +48,8 @@ class Fleet {
   // Waits until a query on a service's database answers `value`.
   bool WaitForQuery(const std::string& service, const std::string& sql, std::int64_t value, int seconds) const;
 
-  // Waits until sagas have ended and events are delivered, then runs flotilla-check on everything; "" or its output.
+  // Waits until sagas have ended and events are delivered, then runs flotilla-check on everything, the log of the calls
+  // below included; "" or its output.
   std::string Check();
 
   // --- what tests do all the time
@@ -63,6 +64,7 @@ class Fleet {
     int port;
     std::vector<std::string> command;
   };
+  std::string call_log() const { return (folder_ / "calls.jsonl").string(); }
   std::string log(const std::string& name) const { return (folder_ / (name + ".log")).string(); }
 
   std::filesystem::path folder_;
@@ -82,10 +84,11 @@ struct Result {
   order::v1::Order order;
 };
 
+// CreateOrder and CancelOrder are written to the living fleet's log of calls, for the checker.
 using Items = std::vector<std::pair<std::string, std::int64_t>>;
 
-Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key, const Items& items,
-                   int timeout_ms = 5000);
+Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
+                   const Items& items, int timeout_ms = 5000);
 Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
             int timeout_ms = 5000);
 Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);

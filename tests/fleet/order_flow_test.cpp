@@ -1,4 +1,5 @@
 // The ways of an order, on the real fleet.
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -202,7 +203,8 @@ TEST_F(OrderFlow, ListPagesNewestFirst) {
   fleet->OpenWallet("lisa", 100);
   auto stub = fleet->orders();
   std::vector<std::string> placed;
-  for (int i = 0; i < 5; ++i) placed.push_back(CreateOrder(*stub, "lisa", "k" + std::to_string(i), {{"list", 1}}).order.order_id());
+  for (int i = 0; i < 5; ++i)
+    placed.push_back(CreateOrder(*stub, "lisa", "k" + std::to_string(i), {{"list", 1}}).order.order_id());
   std::vector<std::string> listed;
   std::string token;
   do {

@@ -15,7 +15,8 @@
 namespace flotilla::fleet {
 
 Process::Process(std::vector<std::string> command, std::string log, std::map<std::string, std::string> environment) {
-  // setpriv: a crashed test leaves nothing behind. Not fork(): gRPC's fork handlers would stop its threads in this process.
+  // setpriv: a crashed test leaves nothing behind. Not fork(): gRPC's fork handlers would stop its threads in this
+  // process.
   command.insert(command.begin(), {"setpriv", "--pdeathsig", "KILL"});
   std::vector<char*> argv;
   for (auto& word : command) argv.push_back(word.data());

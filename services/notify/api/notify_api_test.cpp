@@ -1,0 +1,142 @@
+// Two instances over one database, as clients see them.
+#include "notify/api/notify_api.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+#include "notify/store/listener.h"
+#include "notify/store/migrations.h"
+#include "postgres/test_database.h"
+
+namespace flotilla::notify {
+namespace {
+
+class User final : public rpc::Interceptor {
+ public:
+  absl::Status OnStart(rpc::Call& call) override {
+    call.user_id = std::string(call.Metadata("flotilla-user"));
+    return absl::OkStatus();
+  }
+  void OnEnd(const rpc::Call&, const absl::Status&) override {}
+};
+
+struct Instance {
+  explicit Instance(const postgres::Options& options)
+      : inbox(options),
+        listener(
+            options, [this](const auto& users) { hub.Wake(users); }, [this] { hub.WakeAll(); }),
+        api(server, inbox, hub) {
+    server.AddInterceptor(std::make_shared<User>());
+    EXPECT_TRUE(server.Start().ok());
+    stub = v1::NotifyService::NewStub(
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", server.port()), grpc::InsecureChannelCredentials()));
+  }
+  ~Instance() { server.Shutdown(absl::Seconds(5)); }
+
+  Inbox inbox;
+  Hub hub;
+  Listener listener;
+  rpc::Server server{{}};
+  NotifyApi api;
+  std::unique_ptr<v1::NotifyService::Stub> stub;
+};
+
+class NotifyApiTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(postgres::Migrate(database_.options(), Migrations(), absl::Seconds(10)).ok()); }
+
+  // Adds `count` notifications to a user's list.
+  void Tell(const std::string& user, int count) {
+    Batch batch;
+    for (int i = 0; i < count; ++i) {
+      batch.notifications.push_back({.user_id = user,
+                                     .event_id = absl::StrCat("e/", ++events_),
+                                     .type = "order.paid",
+                                     .order_id = "00000000-0000-7000-8000-000000000001",
+                                     .text = "text",
+                                     .occurred_at = absl::FromUnixMicros(events_)});
+    }
+    const auto applied = store_.Apply(batch);
+    ASSERT_TRUE(applied.ok()) << applied.status();
+  }
+  static std::unique_ptr<grpc::ClientContext> As(const std::string& user) {
+    auto context = std::make_unique<grpc::ClientContext>();
+    if (!user.empty()) context->AddMetadata("flotilla-user", user);
+    context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(20)));
+    return context;
+  }
+
+  postgres::TestDatabase database_;
+  NotificationStore store_{database_.options()};
+  std::int64_t events_ = 0;
+};
+
+TEST_F(NotifyApiTest, PagesFollowEachOtherWithoutGap) {
+  const Instance instance(database_.options());
+  Tell("anna", 7);
+  Tell("bert", 1);
+  v1::ListNotificationsRequest request;
+  request.set_page_size(3);
+  std::vector<std::int64_t> seen;
+  int pages = 0;
+  do {
+    v1::ListNotificationsResponse response;
+    const auto status = instance.stub->ListNotifications(As("anna").get(), request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    for (const auto& n : response.notifications()) seen.push_back(n.sequence());
+    request.set_page_token(response.next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(seen, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(pages, 3);
+  v1::ListNotificationsResponse response;
+  EXPECT_EQ(instance.stub->ListNotifications(As("").get(), {}, &response).error_code(),
+            grpc::StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(NotifyApiTest, ASubscriberSeesThePastAndThenEveryNewOne) {
+  Tell("anna", 250);
+  const Instance one(database_.options()), two(database_.options());
+  auto context = As("anna");
+  v1::SubscribeRequest request;
+  request.set_after_sequence(2);
+  auto stream = one.stub->Subscribe(context.get(), request);
+  auto context_two = As("anna");
+  auto stream_two = two.stub->Subscribe(context_two.get(), {});
+  v1::SubscribeResponse response;
+  for (std::int64_t i = 3; i <= 250; ++i) {
+    ASSERT_TRUE(stream->Read(&response));
+    ASSERT_EQ(response.notification().sequence(), i);
+  }
+  for (int i = 1; i <= 250; ++i) ASSERT_TRUE(stream_two->Read(&response));
+  for (std::int64_t i = 251; i <= 270; ++i) {
+    Tell("bert", 1);
+    Tell("anna", 1);
+    const absl::Time told = absl::Now();
+    for (auto* s : {stream.get(), stream_two.get()}) {
+      ASSERT_TRUE(s->Read(&response));
+      EXPECT_EQ(response.notification().sequence(), i);
+    }
+    EXPECT_LT(absl::Now() - told, absl::Seconds(2));
+  }
+  context->TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(NotifyApiTest, AStoppingServerEndsItsStreams) {
+  auto instance = std::make_unique<Instance>(database_.options());
+  auto context = As("anna");
+  const auto stub = std::move(instance->stub);
+  auto stream = stub->Subscribe(context.get(), {});
+  Tell("anna", 1);
+  v1::SubscribeResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  const absl::Time start = absl::Now();
+  instance.reset();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+}  // namespace
+}  // namespace flotilla::notify

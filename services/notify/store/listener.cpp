@@ -1,0 +1,95 @@
+#include "notify/store/listener.h"
+
+#include <poll.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_split.h"
+#include "notify/store/notification_store.h"
+#include "postgres/connection.h"
+#include "telemetry/log.h"
+
+namespace flotilla::notify {
+namespace {
+
+constexpr int kTurnMs = 250;  // how long a stop may take
+constexpr std::chrono::milliseconds kReconnectWait(200);
+
+}  // namespace
+
+struct Listener::Impl {
+  Impl(postgres::Options o, std::function<void(const std::vector<std::string>&)> news, std::function<void()> gap)
+      : options(std::move(o)), on_news(std::move(news)), on_gap(std::move(gap)), thread([this] { Run(); }) {}
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    wakeup.notify_all();
+    thread.join();
+  }
+
+  bool Stopping() {
+    std::lock_guard lock(mutex);
+    return stopping;
+  }
+
+  void Run() {
+    for (bool failing = false; !Stopping();) {
+      try {
+        Listen(failing);
+        return;
+      } catch (const std::exception& error) {
+        if (!failing) {
+          telemetry::Warning("listener: lost the database", {{"error", postgres::FirstLine(error.what())}});
+        }
+        failing = true;
+      }
+      std::unique_lock lock(mutex);
+      wakeup.wait_for(lock, kReconnectWait, [this] { return stopping; });
+    }
+  }
+
+  struct Receiver final : pqxx::notification_receiver {
+    Receiver(pqxx::connection& connection, Impl& i) : notification_receiver(connection, kChannel), impl(i) {}
+    void operator()(const std::string& payload, int) override {
+      impl.on_news(absl::StrSplit(absl::string_view(payload), ' ', absl::SkipEmpty()));
+    }
+    Impl& impl;
+  };
+
+  // Until stopped; throws when the connection is lost.
+  void Listen(bool& failing) {
+    const auto connection = postgres::Connect(options);
+    const Receiver receiver(*connection, *this);
+    if (failing) telemetry::Info("listener: listening again");
+    failing = false;
+    on_gap();
+    while (!Stopping()) {
+      // Not libpqxx's own wait: select() cannot take a descriptor above 1023.
+      pollfd ready{connection->sock(), POLLIN, 0};
+      if (poll(&ready, 1, kTurnMs) > 0) connection->get_notifs();
+    }
+  }
+
+  const postgres::Options options;
+  const std::function<void(const std::vector<std::string>&)> on_news;
+  const std::function<void()> on_gap;
+  std::mutex mutex;
+  std::condition_variable wakeup;
+  bool stopping = false;
+  std::thread thread;
+};
+
+Listener::Listener(postgres::Options options, std::function<void(const std::vector<std::string>&)> on_news,
+                   std::function<void()> on_gap) {
+  options.application_name = "flotilla-notify listener";
+  impl_ = std::make_unique<Impl>(std::move(options), std::move(on_news), std::move(on_gap));
+}
+Listener::~Listener() = default;
+
+}  // namespace flotilla::notify

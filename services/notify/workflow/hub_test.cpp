@@ -1,0 +1,84 @@
+#include "notify/workflow/hub.h"
+
+#include <atomic>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "async/thread_executor.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::notify {
+namespace {
+
+async::Task<bool> WaitOn(Hub::Ticket& ticket) { co_return co_await ticket.Wait(); }
+
+// As a subscriber does.
+async::Task<bool> WaitForNews(Hub::Ticket& ticket) {
+  for (int i = 0; i < 40; ++i) {
+    const bool woken = co_await ticket.Wait();
+    if (woken) co_return true;
+  }
+  co_return false;
+}
+
+TEST(Hub, AWakeBeforeTheWaitIsNotLost) {
+  Hub hub;
+  async::ThreadExecutor executor;
+  const auto ticket = hub.Register("anna");
+  hub.Wake({"bert", "anna"});
+  hub.Wake({"anna"});
+  EXPECT_TRUE(async::BlockOn(executor, WaitOn(*ticket)));
+  EXPECT_FALSE(async::BlockOn(executor, WaitOn(*ticket))) << "one wake is taken once";
+}
+
+TEST(Hub, OnlyTheUsersOwnWakesCount) {
+  Hub hub;
+  async::ThreadExecutor executor;
+  const auto ticket = hub.Register("anna");
+  hub.Wake({"bert"});
+  const absl::Time start = absl::Now();
+  EXPECT_FALSE(async::BlockOn(executor, WaitOn(*ticket)));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2)) << "a wait is bounded";
+  hub.WakeAll();
+  EXPECT_TRUE(async::BlockOn(executor, WaitOn(*ticket)));
+}
+
+TEST(Hub, EveryWaiterOfAUserIsWoken) {
+  Hub hub;
+  async::ThreadExecutor one, two;
+  const auto first = hub.Register("anna"), second = hub.Register("anna");
+  std::thread waker([&] {
+    absl::SleepFor(absl::Milliseconds(50));
+    hub.Wake({"anna"});
+  });
+  std::thread other([&] { EXPECT_TRUE(async::BlockOn(two, WaitForNews(*second))); });
+  EXPECT_TRUE(async::BlockOn(one, WaitForNews(*first)));
+  waker.join();
+  other.join();
+}
+
+TEST(Hub, TicketsComeAndGoWhileOthersWake) {
+  Hub hub;
+  async::ThreadExecutor one, two;
+  std::atomic<bool> stop = false;
+  std::thread waker([&] {
+    while (!stop) hub.Wake({"user-0", "user-1", "user-2"});
+  });
+  const auto follow = [](Hub& h, int rounds) -> async::Task<int> {
+    int woken = 0;
+    for (int i = 0; i < rounds; ++i) {
+      const auto ticket = h.Register(absl::StrCat("user-", i % 3));
+      const bool news = co_await ticket->Wait();
+      woken += news ? 1 : 0;
+    }
+    co_return woken;
+  };
+  std::thread other([&] { EXPECT_EQ(async::BlockOn(two, follow(hub, 2000)), 2000); });
+  EXPECT_EQ(async::BlockOn(one, follow(hub, 2000)), 2000);
+  other.join();
+  stop = true;
+  waker.join();
+}
+
+}  // namespace
+}  // namespace flotilla::notify

@@ -1,0 +1,85 @@
+#include "payment/api/convert.h"
+
+#include "errors/errors.h"
+#include "google/rpc/error_details.pb.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::payment {
+namespace {
+
+constexpr char kOrder[] = "0190A1B2-0000-7000-8000-00000000000F";
+
+v1::ChargeRequest Good() {
+  v1::ChargeRequest request;
+  request.set_order_id(kOrder);
+  request.set_user_id("anna");
+  request.mutable_amount()->set_currency_code("EUR");
+  request.mutable_amount()->set_minor_units(5);
+  return request;
+}
+
+// The field that the error names.
+std::string Field(const absl::Status& status) {
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  const google::rpc::Status proto = errors::ToProto(status);
+  for (const auto& any : proto.details()) {
+    google::rpc::BadRequest bad;
+    if (any.UnpackTo(&bad) && bad.field_violations_size() == 1) return bad.field_violations(0).field();
+  }
+  return "";
+}
+
+TEST(Convert, ParsesAChargeAndLowersTheOrderId) {
+  const auto command = Parse(Good());
+  ASSERT_TRUE(command.ok()) << command.status();
+  EXPECT_EQ(command->order_id, "0190a1b2-0000-7000-8000-00000000000f");
+  EXPECT_EQ(command->user_id, "anna");
+  EXPECT_EQ(command->amount.currency, "EUR");
+  EXPECT_EQ(command->amount.minor_units, 5);
+}
+
+TEST(Convert, NamesTheWrongField) {
+  auto request = Good();
+  request.set_order_id("0190a1b2-0000-7000-8000-00000000000g");
+  EXPECT_EQ(Field(Parse(request).status()), "order_id");
+  request = Good();
+  request.set_user_id("anna smith");
+  EXPECT_EQ(Field(Parse(request).status()), "user_id");
+  request.set_user_id(std::string(65, 'a'));
+  EXPECT_EQ(Field(Parse(request).status()), "user_id");
+  request = Good();
+  request.mutable_amount()->set_currency_code("eur");
+  EXPECT_EQ(Field(Parse(request).status()), "amount.currency_code");
+  request = Good();
+  for (const std::int64_t amount : {std::int64_t{0}, std::int64_t{-1}, kMaxAmount + 1}) {
+    request.mutable_amount()->set_minor_units(amount);
+    EXPECT_EQ(Field(Parse(request, 2).status()), "requests[2].amount.minor_units") << amount;
+  }
+  v1::DepositRequest deposit;
+  deposit.set_user_id("anna");
+  *deposit.mutable_amount() = Good().amount();
+  EXPECT_EQ(Field(Parse(deposit).status()), "deposit_id");
+  deposit.set_deposit_id(std::string("a\0b", 3));
+  EXPECT_EQ(Field(Parse(deposit).status()), "deposit_id");
+  EXPECT_EQ(Field(ParseWallet("anna", "EURO").status()), "currency_code");
+  EXPECT_EQ(Field(CheckBatch(0)), "requests");
+  EXPECT_EQ(Field(CheckBatch(kMaxBatch + 1)), "requests");
+  EXPECT_TRUE(CheckBatch(kMaxBatch).ok());
+}
+
+TEST(Convert, OutcomesHaveReasonsAProgramCanRead) {
+  EXPECT_TRUE(ToStatus(ChargeOutcome::kCharged).ok());
+  EXPECT_EQ(errors::Reason(ToStatus(ChargeOutcome::kInsufficientFunds)), "INSUFFICIENT_FUNDS");
+  EXPECT_EQ(errors::Reason(ToStatus(ChargeOutcome::kVoided)), "CHARGE_VOIDED");
+  EXPECT_EQ(errors::Reason(ToStatus(ChargeOutcome::kMismatch)), "CHARGE_MISMATCH");
+  EXPECT_EQ(ToStatus(ChargeOutcome::kUnknownAccount).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(errors::Reason(ToStatus(DepositOutcome::kMismatch)), "IDEMPOTENCY_KEY_REUSED");
+}
+
+TEST(Convert, ARefundThatMovedNothingHasNoAmount) {
+  EXPECT_FALSE(ToProto(RefundResult{}).has_amount());
+  EXPECT_EQ(ToProto(RefundResult{{"EUR", 7}}).amount().minor_units(), 7);
+}
+
+}  // namespace
+}  // namespace flotilla::payment

@@ -1,0 +1,172 @@
+#include "payment/api/payment_api.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "errors/errors.h"
+#include "payment/api/convert.h"
+#include "telemetry/metrics.h"
+
+namespace flotilla::payment {
+namespace {
+
+constexpr char kCharges[] = "flotilla_payment_charges_total";
+constexpr char kChargesHelp[] = "Charges answered, repeats included";
+
+// The items of a batch request that are well-formed, and what is wrong with the others.
+template <class Command>
+struct ParsedBatch {
+  std::vector<Command> commands;
+  std::vector<std::pair<int, absl::Status>> errors;  // by index, ascending
+};
+
+template <class Command, class Requests>
+ParsedBatch<Command> ParseBatch(const Requests& requests) {
+  ParsedBatch<Command> batch;
+  batch.commands.reserve(static_cast<std::size_t>(requests.size()));
+  for (int i = 0; i < requests.size(); ++i) {
+    absl::StatusOr<Command> command = Parse(requests[i], i);
+    if (command.ok()) {
+      batch.commands.push_back(*std::move(command));
+    } else {
+      batch.errors.emplace_back(i, command.status());
+    }
+  }
+  return batch;
+}
+
+// Puts the two back together in the order of the requests; `fill` sets one item from one result.
+template <class Response, class Errors, class Results, class Fill>
+Response Assemble(int size, const Errors& errors, const Results& results, Fill fill) {
+  Response response;
+  response.mutable_results()->Reserve(size);
+  auto error = errors.begin();
+  auto result = results.begin();
+  for (int i = 0; i < size; ++i) {
+    auto* item = response.add_results();
+    if (error != errors.end() && error->first == i) {
+      *item->mutable_error() = errors::ToProto((error++)->second);
+    } else {
+      fill(*result++, *item);
+    }
+  }
+  return response;
+}
+
+}  // namespace
+
+PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger)
+    : ledger_(ledger),
+      charged_(telemetry::Counter(kCharges, kChargesHelp, {{"outcome", "charged"}})),
+      refused_(telemetry::Counter(kCharges, kChargesHelp, {{"outcome", "refused"}})),
+      refunds_(telemetry::Counter("flotilla_payment_refunds_total", "Refunds answered, repeats included")) {
+  using Service = v1::PaymentService::AsyncService;
+  auto service = std::make_shared<Service>();
+  server.AddService(service);
+  // `request` lives until the handler's coroutine has ended.
+  const auto add = [&](auto requester, const char* method, auto handler) {
+    server.Unary(service.get(), requester, method,
+                 [this, handler](rpc::Call&, const auto& request) { return (this->*handler)(request); });
+  };
+  add(&Service::RequestOpenAccount, "flotilla.payment.v1.PaymentService/OpenAccount", &PaymentApi::OpenAccount);
+  add(&Service::RequestDeposit, "flotilla.payment.v1.PaymentService/Deposit", &PaymentApi::Deposit);
+  add(&Service::RequestGetAccount, "flotilla.payment.v1.PaymentService/GetAccount", &PaymentApi::GetAccount);
+  add(&Service::RequestCharge, "flotilla.payment.v1.PaymentService/Charge", &PaymentApi::Charge);
+  add(&Service::RequestRefund, "flotilla.payment.v1.PaymentService/Refund", &PaymentApi::Refund);
+  add(&Service::RequestBatchCharge, "flotilla.payment.v1.PaymentService/BatchCharge", &PaymentApi::BatchCharge);
+  add(&Service::RequestBatchRefund, "flotilla.payment.v1.PaymentService/BatchRefund", &PaymentApi::BatchRefund);
+}
+
+PaymentApi::Reply<v1::OpenAccountResponse> PaymentApi::OpenAccount(const v1::OpenAccountRequest& request) {
+  absl::StatusOr<WalletKey> key = ParseWallet(request.user_id(), request.currency_code());
+  if (!key.ok()) co_return key.status();
+  const absl::StatusOr<std::int64_t> balance = co_await ledger_.Open(*std::move(key));
+  if (!balance.ok()) co_return balance.status();
+  v1::OpenAccountResponse response;
+  *response.mutable_account() = ToProto(request.user_id(), request.currency_code(), *balance);
+  co_return response;
+}
+
+PaymentApi::Reply<v1::DepositResponse> PaymentApi::Deposit(const v1::DepositRequest& request) {
+  absl::StatusOr<DepositCommand> command = Parse(request);
+  if (!command.ok()) co_return command.status();
+  const absl::StatusOr<DepositResult> result = co_await ledger_.Deposit(*std::move(command));
+  if (!result.ok()) co_return result.status();
+  if (absl::Status status = ToStatus(result->outcome); !status.ok()) co_return status;
+  v1::DepositResponse response;
+  *response.mutable_account() = ToProto(request.user_id(), request.amount().currency_code(), result->balance);
+  co_return response;
+}
+
+PaymentApi::Reply<v1::GetAccountResponse> PaymentApi::GetAccount(const v1::GetAccountRequest& request) {
+  absl::StatusOr<WalletKey> key = ParseWallet(request.user_id(), request.currency_code());
+  if (!key.ok()) co_return key.status();
+  const absl::StatusOr<std::optional<std::int64_t>> balance = co_await ledger_.Read(*std::move(key));
+  if (!balance.ok()) co_return balance.status();
+  if (!balance->has_value()) co_return UnknownAccount();
+  v1::GetAccountResponse response;
+  *response.mutable_account() = ToProto(request.user_id(), request.currency_code(), **balance);
+  co_return response;
+}
+
+PaymentApi::Reply<v1::ChargeResponse> PaymentApi::Charge(const v1::ChargeRequest& request) {
+  absl::StatusOr<ChargeCommand> command = Parse(request);
+  if (!command.ok()) co_return command.status();
+  std::vector<ChargeCommand> commands;
+  commands.push_back(*std::move(command));
+  const absl::StatusOr<std::vector<ChargeResult>> results = co_await ledger_.Charge(std::move(commands));
+  if (!results.ok()) co_return results.status();
+  absl::Status status = ToStatus(results->front().outcome);
+  (status.ok() ? charged_ : refused_).Increment();
+  if (!status.ok()) co_return status;
+  co_return ToProto(results->front());
+}
+
+PaymentApi::Reply<v1::RefundResponse> PaymentApi::Refund(const v1::RefundRequest& request) {
+  absl::StatusOr<std::string> order_id = Parse(request);
+  if (!order_id.ok()) co_return order_id.status();
+  std::vector<std::string> order_ids;
+  order_ids.push_back(*std::move(order_id));
+  const absl::StatusOr<std::vector<RefundResult>> results = co_await ledger_.Refund(std::move(order_ids));
+  if (!results.ok()) co_return results.status();
+  refunds_.Increment();
+  co_return ToProto(results->front());
+}
+
+PaymentApi::Reply<v1::BatchChargeResponse> PaymentApi::BatchCharge(const v1::BatchChargeRequest& request) {
+  if (absl::Status status = CheckBatch(request.requests_size()); !status.ok()) co_return status;
+  auto batch = ParseBatch<ChargeCommand>(request.requests());
+  absl::StatusOr<std::vector<ChargeResult>> results = std::vector<ChargeResult>();
+  if (!batch.commands.empty()) results = co_await ledger_.Charge(std::move(batch.commands));
+  if (!results.ok()) co_return results.status();
+  const auto charged = std::count_if(results->begin(), results->end(),
+                                     [](const ChargeResult& r) { return r.outcome == ChargeOutcome::kCharged; });
+  charged_.Increment(static_cast<double>(charged));
+  refused_.Increment(static_cast<double>(static_cast<std::ptrdiff_t>(results->size()) - charged));
+  co_return Assemble<v1::BatchChargeResponse>(
+      request.requests_size(), batch.errors, *results, [](const ChargeResult& result, auto& item) {
+        if (const absl::Status status = ToStatus(result.outcome); !status.ok()) {
+          *item.mutable_error() = errors::ToProto(status);
+        } else {
+          *item.mutable_response() = ToProto(result);
+        }
+      });
+}
+
+PaymentApi::Reply<v1::BatchRefundResponse> PaymentApi::BatchRefund(const v1::BatchRefundRequest& request) {
+  if (absl::Status status = CheckBatch(request.requests_size()); !status.ok()) co_return status;
+  auto batch = ParseBatch<std::string>(request.requests());
+  absl::StatusOr<std::vector<RefundResult>> results = std::vector<RefundResult>();
+  if (!batch.commands.empty()) results = co_await ledger_.Refund(std::move(batch.commands));
+  if (!results.ok()) co_return results.status();
+  refunds_.Increment(static_cast<double>(results->size()));
+  co_return Assemble<v1::BatchRefundResponse>(
+      request.requests_size(), batch.errors, *results,
+      [](const RefundResult& result, auto& item) { *item.mutable_response() = ToProto(result); });
+}
+
+}  // namespace flotilla::payment

@@ -1,0 +1,36 @@
+// The handlers of flotilla.payment.v1.PaymentService.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "async/task.h"
+#include "flotilla/payment/v1/payment_service.grpc.pb.h"
+#include "payment/store/ledger.h"
+#include "prometheus/counter.h"
+#include "rpc/server.h"
+
+namespace flotilla::payment {
+
+class PaymentApi {
+ public:
+  // Registers with `server`, whose calls this object and `ledger` must outlive.
+  PaymentApi(rpc::Server& server, Ledger& ledger);
+
+ private:
+  template <class T>
+  using Reply = async::Task<absl::StatusOr<T>>;
+
+  Reply<v1::OpenAccountResponse> OpenAccount(const v1::OpenAccountRequest& request);
+  Reply<v1::DepositResponse> Deposit(const v1::DepositRequest& request);
+  Reply<v1::GetAccountResponse> GetAccount(const v1::GetAccountRequest& request);
+  Reply<v1::ChargeResponse> Charge(const v1::ChargeRequest& request);
+  Reply<v1::RefundResponse> Refund(const v1::RefundRequest& request);
+  Reply<v1::BatchChargeResponse> BatchCharge(const v1::BatchChargeRequest& request);
+  Reply<v1::BatchRefundResponse> BatchRefund(const v1::BatchRefundRequest& request);
+
+  Ledger& ledger_;
+  prometheus::Counter& charged_;
+  prometheus::Counter& refused_;
+  prometheus::Counter& refunds_;
+};
+
+}  // namespace flotilla::payment

@@ -1,0 +1,112 @@
+#include "payment/store/ledger.h"
+
+#include <memory>
+
+#include "batch/flush_together.h"
+#include "payment/store/ledger_store.h"
+
+namespace flotilla::payment {
+namespace {
+
+// Requests are added to one transaction until it holds this many items.
+constexpr std::size_t kItemsPerTransaction = 1024;
+
+postgres::Options Named(postgres::Options options, const std::string& worker) {
+  options.application_name = "flotilla-payment " + worker;
+  return options;
+}
+
+}  // namespace
+
+Ledger::Ledger(const postgres::Options& options)
+    : charges_({.name = "charge", .max_batch = 512, .max_queue = 8192},
+               [options](int) {
+                 return [store = std::make_shared<LedgerStore>(Named(options, "charge"))](const auto& requests) {
+                   return batch::FlushTogether<ChargeResult>(requests, kItemsPerTransaction,
+                                                             [&](auto items) { return store->Charge(items); });
+                 };
+               }),
+      refunds_({.name = "refund", .max_batch = 512, .max_queue = 8192},
+               [options](int) {
+                 return [store = std::make_shared<LedgerStore>(Named(options, "refund"))](const auto& requests) {
+                   return batch::FlushTogether<RefundResult>(requests, kItemsPerTransaction,
+                                                             [&](auto items) { return store->Refund(items); });
+                 };
+               }),
+      accounts_({.name = "account", .max_batch = 512}, [options](int) {
+        return [store = std::make_shared<LedgerStore>(Named(options, "account"))](const auto& commands) {
+          return FlushAccounts(*store, commands);
+        };
+      }) {}
+
+async::Task<absl::StatusOr<std::vector<ChargeResult>>> Ledger::Charge(std::vector<ChargeCommand> commands) {
+  return charges_.Call(std::move(commands));
+}
+
+async::Task<absl::StatusOr<std::vector<RefundResult>>> Ledger::Refund(std::vector<std::string> order_ids) {
+  return refunds_.Call(std::move(order_ids));
+}
+
+async::Task<absl::StatusOr<DepositResult>> Ledger::Deposit(DepositCommand command) {
+  return accounts_.Call(std::move(command));
+}
+
+async::Task<absl::StatusOr<std::int64_t>> Ledger::Open(WalletKey key) {
+  const absl::StatusOr<DepositResult> reply = co_await accounts_.Call(OpenCommand{std::move(key)});
+  if (!reply.ok()) co_return reply.status();
+  co_return reply->balance;
+}
+
+async::Task<absl::StatusOr<std::optional<std::int64_t>>> Ledger::Read(WalletKey key) {
+  const absl::StatusOr<DepositResult> reply = co_await accounts_.Call(ReadCommand{std::move(key)});
+  if (!reply.ok()) co_return reply.status();
+  if (reply->outcome == DepositOutcome::kUnknownAccount) co_return std::optional<std::int64_t>();
+  co_return std::optional<std::int64_t>(reply->balance);
+}
+
+// One transaction for each kind of command that is there.
+Ledger::Accounts::Results Ledger::FlushAccounts(LedgerStore& store, const std::vector<AccountCommand>& commands) {
+  std::vector<WalletKey> opens;
+  std::vector<WalletKey> reads;
+  std::vector<DepositCommand> deposits;
+  for (const AccountCommand& command : commands) {
+    if (const auto* open = std::get_if<OpenCommand>(&command)) opens.push_back(open->key);
+    if (const auto* read = std::get_if<ReadCommand>(&command)) reads.push_back(read->key);
+    if (const auto* deposit = std::get_if<DepositCommand>(&command)) deposits.push_back(*deposit);
+  }
+  absl::StatusOr<std::vector<std::int64_t>> opened;
+  absl::StatusOr<std::vector<DepositResult>> deposited;
+  absl::StatusOr<Wallets> wallets;
+  if (!opens.empty()) opened = store.Open(opens);
+  if (!deposits.empty()) deposited = store.Deposit(deposits);
+  if (!reads.empty()) wallets = store.Read(reads);
+
+  Accounts::Results results;
+  results.reserve(commands.size());
+  std::size_t next_open = 0;
+  std::size_t next_deposit = 0;
+  for (const AccountCommand& command : commands) {
+    if (std::holds_alternative<OpenCommand>(command)) {
+      if (opened.ok()) {
+        results.emplace_back(DepositResult{DepositOutcome::kDeposited, (*opened)[next_open++]});
+      } else {
+        results.emplace_back(opened.status());
+      }
+    } else if (std::holds_alternative<DepositCommand>(command)) {
+      if (deposited.ok()) {
+        results.emplace_back((*deposited)[next_deposit++]);
+      } else {
+        results.emplace_back(deposited.status());
+      }
+    } else if (!wallets.ok()) {
+      results.emplace_back(wallets.status());
+    } else {
+      const auto it = wallets->find(std::get<ReadCommand>(command).key);
+      results.emplace_back(it == wallets->end() ? DepositResult{DepositOutcome::kUnknownAccount}
+                                                : DepositResult{DepositOutcome::kDeposited, it->second.balance});
+    }
+  }
+  return results;
+}
+
+}  // namespace flotilla::payment

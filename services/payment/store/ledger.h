@@ -1,0 +1,49 @@
+// The ledger for coroutines: requests gather while a transaction is in flight and go together in the next one.
+// Only on an executor's thread; resumes there. Errors as in ledger_store.h, and RESOURCE_EXHAUSTED where a queue is
+// full.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "async/task.h"
+#include "batch/worker_batcher.h"
+#include "payment/domain/ledger.h"
+#include "postgres/session.h"
+
+namespace flotilla::payment {
+
+class Ledger {
+ public:
+  explicit Ledger(const postgres::Options& options);
+
+  // Results in the order of the arguments, each for itself.
+  async::Task<absl::StatusOr<std::vector<ChargeResult>>> Charge(std::vector<ChargeCommand> commands);
+  async::Task<absl::StatusOr<std::vector<RefundResult>>> Refund(std::vector<std::string> order_ids);
+  async::Task<absl::StatusOr<DepositResult>> Deposit(DepositCommand command);
+  // The wallet's balance; that of Read is absent where there is no such wallet.
+  async::Task<absl::StatusOr<std::int64_t>> Open(WalletKey key);
+  async::Task<absl::StatusOr<std::optional<std::int64_t>>> Read(WalletKey key);
+
+ private:
+  struct OpenCommand {
+    WalletKey key;
+  };
+  struct ReadCommand {
+    WalletKey key;
+  };
+  using AccountCommand = std::variant<DepositCommand, OpenCommand, ReadCommand>;
+  using Accounts = batch::WorkerBatcher<AccountCommand, DepositResult>;  // all three answer in a deposit's shape
+  static Accounts::Results FlushAccounts(class LedgerStore& store, const std::vector<AccountCommand>& commands);
+
+  // One worker each: a second one would only wait for the first one's escrow row.
+  batch::WorkerBatcher<std::vector<ChargeCommand>, std::vector<ChargeResult>> charges_;
+  batch::WorkerBatcher<std::vector<std::string>, std::vector<RefundResult>> refunds_;
+  Accounts accounts_;
+};
+
+}  // namespace flotilla::payment

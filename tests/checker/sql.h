@@ -1,0 +1,140 @@
+// Every table, column and key of the fleet that the checker reads. Queries named k...Problems answer one text a
+// problem.
+#pragma once
+
+namespace flotilla::checker::sql {
+
+// ---- inventory. reservation.state: 1 HELD, 2 CONFIRMED, 3 RELEASED, 4 EXPIRED
+
+inline constexpr char kSkus[] = "SELECT sku, available FROM sku";
+inline constexpr char kAvailable[] = "SELECT sku, available FROM sku WHERE sku = ANY($1::text[])";
+inline constexpr char kStockKeyPrefix[] = "flotilla:stock:{";  // Redis: <prefix><sku>}, an integer
+inline constexpr char kStockKeySuffix[] = "}";
+
+inline constexpr char kStockProblems[] = R"(
+  WITH taken AS (
+    SELECT l.sku, coalesce(sum(l.quantity) FILTER (WHERE r.state = 1), 0) AS held,
+           coalesce(sum(l.quantity) FILTER (WHERE r.state = 2), 0) AS confirmed
+    FROM reservation r, unnest(r.skus, r.quantities) AS l(sku, quantity) WHERE r.state IN (1, 2) GROUP BY l.sku),
+  change AS (SELECT sku, sum(delta) AS delta FROM stock_adjustment GROUP BY sku),
+  stock AS (
+    SELECT sku, s.available IS NULL AS missing, s.initial, s.adjusted, s.available, s.reserved, s.sold,
+           coalesce(t.held, 0) AS held, coalesce(t.confirmed, 0) AS confirmed, coalesce(c.delta, 0) AS delta
+    FROM sku s FULL JOIN taken t USING (sku) FULL JOIN change c USING (sku))
+  SELECT 'SKU ' || coalesce(sku, 'NULL') || ': ' || what FROM stock, LATERAL (VALUES
+    (missing, 'has reservations or adjustments but does not exist'),
+    (initial::numeric + adjusted <> available::numeric + reserved + sold,
+     format('initial %s + adjusted %s is not available %s + reserved %s + sold %s', initial, adjusted, available,
+            reserved, sold)),
+    (least(available, reserved, sold) < 0,
+     format('negative: available %s, reserved %s, sold %s', available, reserved, sold)),
+    (adjusted <> delta, format('adjusted is %s, its adjustments come to %s', adjusted, delta)),
+    (reserved <> held, format('reserved is %s, its holds come to %s', reserved, held)),
+    (sold <> confirmed, format('sold is %s, its confirmed reservations come to %s', sold, confirmed))
+  ) AS problem(bad, what) WHERE bad)";
+
+inline constexpr char kReservationProblems[] = R"(
+  SELECT format('reservation %s: malformed lines', order_id) FROM reservation
+  WHERE state IN (1, 2) AND (cardinality(skus) = 0 OR cardinality(skus) <> cardinality(quantities)
+                             OR cardinality(skus) <> cardinality(unit_prices) OR 0 >= ANY (quantities)))";
+
+inline constexpr char kReservations[] =
+    "SELECT order_id, state, skus, quantities, unit_prices, currency FROM reservation";
+
+// ---- payment. account.kind: 1 wallet, 2 escrow, 3 world; transfer.kind: 1 deposit, 2 charge, 3 refund;
+// charge.state: 1 charged, 2 refused, 3 refunded, 4 voided. A transfer lowers the debited account's balance.
+
+inline constexpr char kCurrencyProblems[] = R"(
+  SELECT format('%s: balances add up to %s', currency, sum(balance)) FROM account
+  GROUP BY currency HAVING sum(balance) <> 0)";
+
+inline constexpr char kAccountProblems[] = R"(
+  WITH entry AS (
+    SELECT account_id, sum(amount) AS total FROM (
+      SELECT debit_account AS account_id, -amount AS amount FROM transfer
+      UNION ALL SELECT credit_account, amount FROM transfer) e GROUP BY account_id)
+  SELECT format('account %s: ', account_id) || what
+  FROM account a FULL JOIN entry e USING (account_id), LATERAL (VALUES
+    (a.balance IS NULL, format('does not exist but moved %s', e.total)),
+    (a.balance <> coalesce(e.total, 0), format('balance is %s, its transfers come to %s', a.balance, coalesce(e.total, 0))),
+    (a.balance < 0 AND NOT a.may_go_negative, format('balance is %s', a.balance))
+  ) AS problem(bad, what) WHERE bad)";
+
+inline constexpr char kTransferProblems[] = R"(
+  SELECT format('transfer %s: ', t.transfer_id) || what
+  FROM transfer t
+  LEFT JOIN account d ON d.account_id = t.debit_account
+  LEFT JOIN account c ON c.account_id = t.credit_account, LATERAL (VALUES
+    (t.amount <= 0, format('amount is %s', t.amount)),
+    (t.debit_account = t.credit_account, 'debits and credits one account'),
+    (d.currency <> t.currency OR c.currency <> t.currency,
+     format('%s moved between accounts in %s and %s', t.currency, d.currency, c.currency))
+  ) AS problem(bad, what) WHERE bad)";
+
+// Every transfer is the effect of just one deposit, charge or refund.
+inline constexpr char kCauseProblems[] = R"(
+  SELECT format('transfer %s: belongs to %s deposits, charges or refunds', t.transfer_id, count(u.transfer_id))
+  FROM transfer t LEFT JOIN (
+    SELECT transfer_id FROM deposit
+    UNION ALL SELECT transfer_id FROM charge WHERE transfer_id IS NOT NULL
+    UNION ALL SELECT refund_transfer_id FROM charge WHERE refund_transfer_id IS NOT NULL) u USING (transfer_id)
+  GROUP BY t.transfer_id HAVING count(u.transfer_id) <> 1)";
+
+inline constexpr char kDepositProblems[] = R"(
+  SELECT format('deposit %s: is not its transfer %s', p.deposit_id, p.transfer_id)
+  FROM deposit p
+  LEFT JOIN transfer t USING (transfer_id)
+  LEFT JOIN account d ON d.account_id = t.debit_account
+  LEFT JOIN account c ON c.account_id = t.credit_account
+  WHERE (t.kind, t.amount, t.currency, d.kind, c.kind, c.owner)
+        IS DISTINCT FROM (1::smallint, p.amount, p.currency, 3::smallint, 1::smallint, p.user_id))";
+
+inline constexpr char kChargeProblems[] = R"(
+  SELECT format('charge of order %s: ', c.order_id) || what
+  FROM charge c
+  LEFT JOIN transfer t ON t.transfer_id = c.transfer_id
+  LEFT JOIN transfer r ON r.transfer_id = c.refund_transfer_id
+  LEFT JOIN account w ON w.account_id = t.debit_account
+  LEFT JOIN account e ON e.account_id = t.credit_account, LATERAL (VALUES
+    (c.state IN (1, 3) AND t.transfer_id IS NULL, 'its transfer does not exist'),
+    (c.state NOT IN (1, 3) AND c.transfer_id IS NOT NULL, 'was not charged but has a transfer'),
+    (t.amount <> c.amount OR t.currency <> c.currency,
+     format('%s %s charged, %s %s moved', c.amount, c.currency, t.amount, t.currency)),
+    (t.kind <> 2 OR t.reference <> c.order_id::text, 'its transfer is another one''s'),
+    (w.kind <> 1 OR w.owner <> c.user_id OR e.kind <> 2, 'did not go from the user''s wallet to escrow'),
+    (c.state = 3 AND r.transfer_id IS NULL, 'its refund does not exist'),
+    (c.state <> 3 AND c.refund_transfer_id IS NOT NULL, 'was not refunded but has a refund'),
+    (r.amount <> c.amount OR r.currency <> c.currency,
+     format('%s %s charged, %s %s refunded', c.amount, c.currency, r.amount, r.currency)),
+    (r.kind <> 3 OR r.reference <> c.order_id::text OR r.debit_account <> t.credit_account
+       OR r.credit_account <> t.debit_account, 'its refund is not its transfer reversed')
+  ) AS problem(bad, what) WHERE bad)";
+
+inline constexpr char kTransferCount[] = "SELECT count(*) FROM transfer";
+inline constexpr char kCharges[] = "SELECT order_id, state, user_id, amount, currency FROM charge";
+
+// ---- order. orders.state: 1 RESERVED, 2 PAID, 3 CANCELLED, 4 CANCELLING; saga.direction: 0 forward, 1 compensating,
+// 2 parked
+
+inline constexpr char kOrders[] =
+    "SELECT order_id, user_id, idempotency_key, state, skus, quantities, unit_prices, currency, total, cancel_reason,"
+    " version FROM orders";
+inline constexpr char kEvents[] =
+    "SELECT stream_id, sequence, event_id, type, data FROM event ORDER BY stream_id, sequence";
+inline constexpr char kSagas[] = "SELECT id::text, type, direction FROM saga";
+
+inline constexpr char kKeyProblems[] = R"(
+  SELECT format('user %s, key %s: %s orders', user_id, idempotency_key, count(*)) FROM orders
+  GROUP BY user_id, idempotency_key HAVING count(*) > 1)";
+
+// ---- notify
+
+inline constexpr char kHandledEvents[] = "SELECT event_id FROM handled_event";
+inline constexpr char kNotifications[] = "SELECT event_id, user_id FROM notification";
+
+inline constexpr char kNotificationProblems[] = R"(
+  SELECT format('user %s: notifications %s to %s, %s of them', user_id, min(sequence), max(sequence), count(*))
+  FROM notification GROUP BY user_id
+  HAVING min(sequence) <> 1 OR max(sequence) <> count(*) OR count(DISTINCT sequence) <> count(*))";
+
+}  // namespace flotilla::checker::sql
