@@ -10,9 +10,9 @@
 
 namespace flotilla::batch {
 
-// Calls `run` (span of items -> StatusOr<vector of results>, one an item) with at least one whole request, and more while
-// they hold fewer than `enough` items together; answers each request with its own results. An error is answered to all
-// requests that shared the call.
+// Calls `run` (span of items -> StatusOr<vector of results>, one an item) with at least one whole request, and more
+// while they hold fewer than `enough` items together; answers each request with its own results. An error is answered
+// to all requests that shared the call.
 template <class Result, class Item, class Run>
 std::vector<absl::StatusOr<std::vector<Result>>> FlushTogether(const std::vector<std::vector<Item>>& requests,
                                                                std::size_t enough, Run run) {
