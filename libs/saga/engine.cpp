@@ -267,8 +267,8 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         const auto kept = store.Renew(records, options.lease);
         // Unreachable is not lost: steps are idempotent, and the end is fenced.
         if (kept.ok()) {
-          for (const auto& flight : slow) {
-            if (!kept->contains({flight->record.type, flight->record.id})) flight->lost.store(true);
+          for (std::size_t i = 0; i < slow.size(); ++i) {
+            if (!(*kept)[i]) slow[i]->lost.store(true);
           }
         }
       }

@@ -326,8 +326,39 @@ TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
     EXPECT_EQ(rival.stats().recovered, 0);
     EXPECT_EQ(Query("SELECT count(*) FROM saga WHERE id = '2' AND lease_until > now()"), "1");
   }
-  EXPECT_TRUE(Eventually([&] { return ended == 2; }));
+  EXPECT_TRUE(Eventually([&] { return ended == 2 && rival.stats().in_flight == 0; }));
   EXPECT_GE(completed, 1);  // the other's lease has run out under the lock: either may end it
+}
+
+// The planner took a table that was nearly empty at its last vacuum for one row, and a batch's end scanned the table
+// once an item: 6.5 s for 256 among 100,000.
+TEST_F(SagaTest, EndsStayCheapWhenTheTableGrewBehindThePlannersBack) {
+  Execute("ALTER TABLE saga SET (autovacuum_enabled = false)");
+  Execute(
+      "INSERT INTO saga (type, id, version, data, owner, lease_until) "
+      "SELECT 'test', 'old' || n, 1, '', 'me', now() FROM generate_series(1, 3000) n");
+  Execute("DELETE FROM saga WHERE id <> 'old3000'");
+  Execute("VACUUM (TRUNCATE false, ANALYZE) saga");
+  postgres::Session session(postgres_options);
+  const auto end = [&](int from) {
+    std::vector<Record> records;
+    for (int i = from; i < from + 256; ++i) records.push_back(MakeRecord(std::to_string(i)));
+    std::size_t ended = 0;
+    const absl::Status status = session.Transact([&](postgres::Transaction& transaction) {
+      ended = End(transaction, records).size();
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return ended;
+  };
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(end(1000000), 0u);  // the plan is cached
+  Execute(
+      "INSERT INTO saga (type, id, version, data, owner, lease_until) "
+      "SELECT 'test', n::text, 1, '', 'me', now() FROM generate_series(1, 100000) n");
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(end(50000), 256u);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(1));
+  Execute("ALTER TABLE saga RESET (autovacuum_enabled)");
 }
 
 TEST_F(SagaTest, ThousandsOfOrphansAreResumed) {

@@ -15,44 +15,17 @@ const Statement kBegin = {"saga_begin", R"(
     FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::bigint[], $6::text[])
       AS i(type, id, version, data, fence, traceparent))"};
 
-const Statement kEnd = {"saga_end", R"(
-    DELETE FROM saga s USING unnest($1::text[], $2::text[], $3::bigint[]) AS i(type, id, fence)
-    WHERE s.type = i.type AND s.id = i.id AND s.fence = i.fence
-    RETURNING s.id)"};
+const Statement kEnd = {"saga_end", "SELECT saga_end($1::text[], $2::text[], $3::bigint[])"};
 
-// SKIP LOCKED: instances claim side by side, none waits for another.
 const Statement kClaim = {"saga_claim", R"(
-    WITH orphan AS (
-      SELECT s.type, s.id
-      FROM saga s JOIN unnest($3::text[], $4::int[]) AS known(type, version)
-        ON s.type = known.type AND s.version = known.version
-      WHERE s.direction < 2 AND s.lease_until < now()
-      ORDER BY s.lease_until LIMIT $5::int FOR UPDATE OF s SKIP LOCKED)
-    UPDATE saga s SET owner = $1, fence = s.fence + 1, lease_until = now() + $2::bigint * interval '1 microsecond'
-    FROM orphan o WHERE s.type = o.type AND s.id = o.id
-    RETURNING s.type, s.id, s.version, s.direction, s.data, s.reason, s.fence, s.traceparent)"};
+    SELECT type, id, version, direction, data, reason, fence, traceparent
+    FROM saga_claim($1, $2::bigint * interval '1 microsecond', $3::text[], $4::int))"};
 
-// SKIP LOCKED: a row that its own end or decision holds just now needs no renewal, and waiting for it would let the
-// other leases run out (or deadlock with a commit that ends several of them). It still counts as held.
 const Statement kRenew = {"saga_renew", R"(
-    WITH item AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) AS i(type, id, fence)),
-    free AS (
-      SELECT s.type, s.id FROM saga s JOIN item i ON s.type = i.type AND s.id = i.id AND s.fence = i.fence
-      FOR NO KEY UPDATE OF s SKIP LOCKED),
-    renewed AS (
-      UPDATE saga s SET lease_until = now() + $4::bigint * interval '1 microsecond'
-      FROM free f WHERE s.type = f.type AND s.id = f.id)
-    SELECT s.type, s.id FROM saga s JOIN item i ON s.type = i.type AND s.id = i.id AND s.fence = i.fence)"};
+    SELECT saga_renew($1::text[], $2::text[], $3::bigint[], $4::bigint * interval '1 microsecond'))"};
 
-const Statement kDecide = {"saga_decide", R"(
-    UPDATE saga s
-    SET direction = i.direction,
-        parked_from = CASE WHEN i.direction = 2 AND s.direction < 2 THEN s.direction ELSE s.parked_from END,
-        reason = CASE WHEN i.direction = 1 THEN i.text ELSE s.reason END,
-        error = CASE WHEN i.direction = 2 THEN i.text ELSE s.error END
-    FROM unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::text[]) AS i(type, id, fence, direction, text)
-    WHERE s.type = i.type AND s.id = i.id AND s.fence = i.fence
-    RETURNING s.type, s.id)"};
+const Statement kDecide = {"saga_decide",
+                           "SELECT saga_decide($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::text[])"};
 
 const Statement kSummarize = {"saga_summarize", R"(
     SELECT count(*) FILTER (WHERE direction < 2), count(*) FILTER (WHERE direction = 2),
@@ -69,10 +42,11 @@ struct Keys {
   }
 };
 
-std::set<std::pair<std::string, std::string>> Pairs(const pqxx::result& rows) {
-  std::set<std::pair<std::string, std::string>> out;
-  for (const auto& row : rows) out.emplace(row[0].c_str(), row[1].c_str());
-  return out;
+// Positions from 1, as the functions return them.
+std::vector<bool> Matched(const pqxx::result& positions, std::size_t count) {
+  std::vector<bool> matched(count, false);
+  for (const auto& row : positions) matched[row[0].as<std::size_t>() - 1] = true;
+  return matched;
 }
 
 }  // namespace
@@ -96,26 +70,24 @@ void Begin(Transaction& transaction, std::span<const Record> records, const std:
 std::vector<std::string> End(Transaction& transaction, std::span<const Record> records) {
   Keys keys;
   for (const Record& record : records) keys.Add(record);
+  const std::vector<bool> matched =
+      Matched(transaction.Run(kEnd, Array(keys.types), Array(keys.ids), Array(keys.fences)), records.size());
   std::vector<std::string> ended;
-  for (const auto& row : transaction.Run(kEnd, Array(keys.types), Array(keys.ids), Array(keys.fences))) {
-    ended.emplace_back(row[0].c_str());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (matched[i]) ended.push_back(records[i].id);
   }
   return ended;
 }
 
 absl::StatusOr<std::vector<Record>> Store::Claim(const std::string& owner, absl::Duration lease,
                                                  std::span<const KnownDefinition> known, std::size_t limit) {
-  std::vector<std::string> types;
-  std::vector<std::int64_t> versions;
-  for (const auto& definition : known) {
-    types.push_back(definition.type);
-    versions.push_back(definition.version);
-  }
+  std::vector<std::string> names;
+  for (const auto& definition : known) names.push_back(definition.type + "/" + std::to_string(definition.version));
   std::vector<Record> claimed;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     claimed.clear();
-    for (const auto& row : transaction.Run(kClaim, owner, absl::ToInt64Microseconds(lease), Array(types),
-                                           Array(versions), static_cast<std::int64_t>(limit))) {
+    for (const auto& row : transaction.Run(kClaim, owner, absl::ToInt64Microseconds(lease), Array(names),
+                                           static_cast<std::int64_t>(limit))) {
       Record item;
       item.type = row[0].c_str();
       item.id = row[1].c_str();
@@ -133,18 +105,18 @@ absl::StatusOr<std::vector<Record>> Store::Claim(const std::string& owner, absl:
   return claimed;
 }
 
-absl::StatusOr<std::set<std::pair<std::string, std::string>>> Store::Renew(std::span<const Record> records,
-                                                                           absl::Duration lease) {
+absl::StatusOr<std::vector<bool>> Store::Renew(std::span<const Record> records, absl::Duration lease) {
   Keys keys;
   for (const Record& record : records) keys.Add(record);
-  std::set<std::pair<std::string, std::string>> kept;
+  std::vector<bool> held;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
-    kept = Pairs(transaction.Run(kRenew, Array(keys.types), Array(keys.ids), Array(keys.fences),
-                                 absl::ToInt64Microseconds(lease)));
+    held = Matched(transaction.Run(kRenew, Array(keys.types), Array(keys.ids), Array(keys.fences),
+                                   absl::ToInt64Microseconds(lease)),
+                   records.size());
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
-  return kept;
+  return held;
 }
 
 absl::StatusOr<std::vector<bool>> Store::Decide(std::span<const Decision> decisions) {
@@ -158,12 +130,9 @@ absl::StatusOr<std::vector<bool>> Store::Decide(std::span<const Decision> decisi
   }
   std::vector<bool> held;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
-    const auto matched = Pairs(transaction.Run(kDecide, Array(keys.types), Array(keys.ids), Array(keys.fences),
-                                               Array(directions), Array(texts)));
-    held.clear();
-    for (const Decision& decision : decisions) {
-      held.push_back(matched.contains({decision.record.type, decision.record.id}));
-    }
+    held = Matched(transaction.Run(kDecide, Array(keys.types), Array(keys.ids), Array(keys.fences), Array(directions),
+                                   Array(texts)),
+                   decisions.size());
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

@@ -1,10 +1,8 @@
 // The sagas' records. Blocking; one method is one transaction. Errors as in postgres/session.h.
 #pragma once
 
-#include <set>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -38,10 +36,9 @@ class Store {
   // Takes over records whose lease has run out, oldest first.
   absl::StatusOr<std::vector<Record>> Claim(const std::string& owner, absl::Duration lease,
                                             std::span<const KnownDefinition> known, std::size_t limit);
-  // Prolongs the leases whose fence still holds; returns their (type, id). Waits for no lock: a row that another
-  // transaction holds is left as it is.
-  absl::StatusOr<std::set<std::pair<std::string, std::string>>> Renew(std::span<const Record> records,
-                                                                      absl::Duration lease);
+  // Prolongs leases; true where the fence still holds. Waits for no lock: a row that another transaction holds is left
+  // as it is.
+  absl::StatusOr<std::vector<bool>> Renew(std::span<const Record> records, absl::Duration lease);
   // True where the fence still held.
   absl::StatusOr<std::vector<bool>> Decide(std::span<const Decision> decisions);
   absl::StatusOr<Summary> Summarize();
