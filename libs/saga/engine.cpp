@@ -246,10 +246,11 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
 
   // ---- leases ----
 
-  // Most sagas end long before a third of their lease and cost nothing here.
+  // Most sagas end long before a third of their lease and cost nothing here. Nothing else runs on this thread: what is
+  // slow would let leases run out.
   void RenewLeases() {
     Store store(Named("saga leases"));
-    absl::Time next_summary = absl::InfinitePast();
+    store.Renew({}, options.lease).status().IgnoreError();  // connects before the first lease depends on it
     while (!Wait(options.lease / 3, stop_renewing)) {
       std::vector<std::shared_ptr<Flight>> slow;
       std::vector<Record> records;
@@ -272,12 +273,6 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
           }
         }
       }
-      if (absl::Now() < next_summary) continue;
-      next_summary = absl::Now() + kSummaryPeriod;
-      if (const auto summary = store.Summarize(); summary.ok()) {
-        parked_gauge.Set(static_cast<double>(summary->parked));
-        oldest_gauge.Set(summary->oldest_seconds);
-      }
     }
     // What still runs is free for others at once.
     std::vector<Record> records;
@@ -295,7 +290,15 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     std::size_t next = 0;
     absl::Duration pause = absl::ZeroDuration();
     const std::size_t batch = std::min(options.claim_batch, options.max_recovering);
+    absl::Time next_summary = absl::InfinitePast();
     while (!Wait(pause, stop_recovering)) {
+      if (absl::Now() >= next_summary) {
+        next_summary = absl::Now() + kSummaryPeriod;
+        if (const auto summary = store.Summarize(); summary.ok()) {
+          parked_gauge.Set(static_cast<double>(summary->parked));
+          oldest_gauge.Set(summary->oldest_seconds);
+        }
+      }
       // While batches come back full there are more: no pause but for room.
       const auto busy = static_cast<std::size_t>(recovering.load());
       if (busy + batch > options.max_recovering) {

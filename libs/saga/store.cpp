@@ -142,6 +142,9 @@ absl::StatusOr<std::vector<bool>> Store::Decide(std::span<const Decision> decisi
 absl::StatusOr<Summary> Store::Summarize() {
   Summary summary;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
+    // This one reads the whole table. Where sessions shun scans, the planner's penalty for it sets off a JIT
+    // compilation of 0.3 s.
+    transaction.work().exec("SET LOCAL enable_seqscan = on");
     const auto row = transaction.Run(kSummarize)[0];
     summary = {row[0].as<std::int64_t>(), row[1].as<std::int64_t>(), row[2].as<double>()};
     return absl::OkStatus();
