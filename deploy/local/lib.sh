@@ -137,7 +137,8 @@ start_etcd() {
 
 start_nats() {
   running nats && return
-  start_process nats nats-server -a 127.0.0.1 -p "$PORT_NATS" -js -sd "$DATA/nats"
+  # Its heap is small; collecting it at four times its size instead of twice halves the collector's CPU.
+  GOGC=400 start_process nats nats-server -a 127.0.0.1 -p "$PORT_NATS" -js -sd "$DATA/nats"
   wait_for NATS 10 port_open "$PORT_NATS"
 }
 

@@ -18,6 +18,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 #include "config/config.h"
 #include "runtime/interceptors.h"
 #include "telemetry/log.h"
@@ -225,6 +226,8 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
     return 2;
   }
   telemetry::InitLog(service, *level);
+  // Debian's abseil is built with the detector on; gRPC would pay for it at every lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const auto fail = [](const char* what, const absl::Status& error) {
     telemetry::Error(what, {{"error", error.ToString()}});
     return 1;

@@ -19,7 +19,7 @@ namespace flotilla::saga {
 namespace {
 
 constexpr char kLostReason[] = "SAGA_LOST";
-constexpr absl::Duration kSummaryPeriod = absl::Seconds(5);
+constexpr absl::Duration kSummaryPeriod = absl::Seconds(15);
 constexpr absl::Duration kRoomPause = absl::Milliseconds(5);
 
 bool Retryable(const absl::Status& status) {

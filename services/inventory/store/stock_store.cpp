@@ -43,7 +43,7 @@ const Statement kInsertTombstones = {"insert_tombstones", R"(
 const Statement kSetState = {"set_hold_state", R"(
     UPDATE reservation SET state = $2::smallint, updated_at = now() WHERE order_id = ANY($1::uuid[]))"};
 
-// The rows are locked already.
+// The array is sorted and drives the look-ups, so rows are locked in its order.
 const Statement kMove = {"move_stock", R"(
     UPDATE sku s
     SET available = s.available + d.available, reserved = s.reserved + d.reserved, sold = s.sold + d.sold
@@ -155,14 +155,6 @@ void Move(Transaction& transaction, const Changes& changes) {
   }
   if (skus.empty()) return;
   transaction.Run(kMove, Array(skus), Array(available), Array(reserved), Array(sold));
-}
-
-void LockAndMove(Transaction& transaction, const Changes& changes) {
-  if (changes.empty()) return;
-  std::set<std::string> skus;
-  for (const auto& [sku, change] : changes) skus.insert(sku);
-  LockSkus(transaction, skus);
-  Move(transaction, changes);
 }
 
 // The answer to a Reserve of an order that has a row; nothing where its hold expired and may be made anew.
@@ -316,7 +308,7 @@ absl::StatusOr<std::vector<Outcome>> StockStore::Confirm(std::span<const std::st
     }
     if (!confirmed.empty()) {
       transaction.Run(kSetState, Array(confirmed), static_cast<int>(HoldState::kConfirmed));
-      LockAndMove(transaction, changes);
+      Move(transaction, changes);
     }
     results.clear();
     for (const std::string& id : order_ids) {
@@ -371,7 +363,7 @@ absl::StatusOr<std::vector<ReleaseResult>> StockStore::Release(std::span<const R
       if (rows.size() != tombstones.size()) return absl::UnavailableError("a reservation changed meanwhile; ask again");
     }
     if (!released.empty()) transaction.Run(kSetState, Array(released), static_cast<int>(HoldState::kReleased));
-    LockAndMove(transaction, changes);
+    Move(transaction, changes);
     results.clear();
     for (const ReleaseCommand& command : commands) {
       const auto it = holds.find(command.order_id);
@@ -403,7 +395,7 @@ absl::StatusOr<std::vector<Returned>> StockStore::Expire(int limit) {
     }
     if (ids.empty()) return absl::OkStatus();
     transaction.Run(kSetState, Array(ids), static_cast<int>(HoldState::kExpired));
-    LockAndMove(transaction, changes);
+    Move(transaction, changes);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

@@ -1,5 +1,8 @@
 #include "notify/store/notification_store.h"
 
+#include <map>
+#include <set>
+
 namespace flotilla::notify {
 namespace {
 
@@ -8,32 +11,26 @@ using postgres::Statement;
 using postgres::Transaction;
 
 // Handled events are inserted by id, users counted up by id: two instances that were given the same events wait for
-// each other in one order. A payload of NOTIFY may have 7,999 bytes: 100 users of up to 64 characters fit.
-const Statement kApply = {"apply", R"(
-    WITH input AS MATERIALIZED (
-      SELECT DISTINCT ON (event_id) *
-      FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::bigint[]) WITH ORDINALITY
-        AS i(event_id, user_id, type, order_id, text, occurred_us, place)
-      ORDER BY event_id, place),
-    fresh AS (
-      INSERT INTO handled_event (event_id) SELECT event_id FROM input ORDER BY event_id
-      ON CONFLICT (event_id) DO NOTHING RETURNING event_id),
-    news AS MATERIALIZED (
-      SELECT input.*, row_number() OVER (PARTITION BY user_id ORDER BY place) AS nth,
-             count(*) OVER (PARTITION BY user_id) AS total
-      FROM input JOIN fresh USING (event_id)),
-    counted AS (
-      INSERT INTO user_sequence AS s (user_id, last)
-      SELECT user_id, total FROM news WHERE nth = 1 ORDER BY user_id
-      ON CONFLICT (user_id) DO UPDATE SET last = s.last + excluded.last RETURNING user_id, last),
-    written AS (
-      INSERT INTO notification (user_id, sequence, event_id, type, order_id, text, occurred_at)
-      SELECT user_id, last - total + nth, event_id, type, order_id, text,
-             timestamptz 'epoch' + occurred_us * interval '1 microsecond'
-      FROM news JOIN counted USING (user_id))
-    SELECT pg_notify('notification', string_agg(user_id, ' ')), (SELECT count(*) FROM fresh)
-    FROM (SELECT user_id, (row_number() OVER () - 1) / 100 AS part FROM counted) AS parts
-    GROUP BY part)"};
+// each other in one order. Simple statements in a row: joins of a batch with itself grow with its square.
+const Statement kHandle = {"handle", R"(
+    INSERT INTO handled_event (event_id) SELECT * FROM unnest($1::text[])
+    ON CONFLICT (event_id) DO NOTHING RETURNING event_id)"};
+
+const Statement kCount = {"count", R"(
+    INSERT INTO user_sequence AS s (user_id, last) SELECT * FROM unnest($1::text[], $2::bigint[])
+    ON CONFLICT (user_id) DO UPDATE SET last = s.last + excluded.last RETURNING user_id, last)"};
+
+const Statement kWrite = {"write", R"(
+    INSERT INTO notification (user_id, sequence, event_id, type, order_id, text, occurred_at)
+    SELECT user_id, sequence, event_id, type, order_id, text,
+           timestamptz 'epoch' + occurred_us * interval '1 microsecond'
+    FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::bigint[])
+      AS i(user_id, sequence, event_id, type, order_id, text, occurred_us))"};
+
+const Statement kTell = {"tell", "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload"};
+
+// A payload of NOTIFY may have 7,999 bytes: 100 users of up to 64 characters fit.
+constexpr std::size_t kUsersAPayload = 100;
 
 const Statement kBury = {"bury", R"(
     WITH input AS MATERIALIZED (
@@ -65,6 +62,66 @@ std::vector<std::string_view> Column(const std::vector<Row>& rows, std::string R
   return column;
 }
 
+// Those whose event is handled by this transaction and by no other, the batch's own repeats left out; in order of
+// arrival.
+std::vector<Notification> Fresh(Transaction& transaction, const std::vector<Notification>& notifications) {
+  std::set<std::string_view> ids;
+  for (const Notification& n : notifications) ids.insert(n.event_id);
+  const std::vector<std::string_view> sorted(ids.begin(), ids.end());
+  std::set<std::string> fresh;
+  for (const auto& row : transaction.Run(kHandle, Array(sorted))) fresh.insert(row[0].c_str());
+  std::vector<Notification> out;
+  out.reserve(fresh.size());
+  for (const Notification& n : notifications) {
+    if (fresh.erase(n.event_id) > 0) out.push_back(n);
+  }
+  return out;
+}
+
+// Gives each its number in its user's list; returns the users.
+std::vector<std::string> Number(Transaction& transaction, std::vector<Notification>& notifications) {
+  std::map<std::string, std::int64_t> counts;
+  for (const Notification& n : notifications) ++counts[n.user_id];
+  std::vector<std::string> users;
+  std::vector<std::int64_t> more;
+  for (const auto& [user, count] : counts) {
+    users.push_back(user);
+    more.push_back(count);
+  }
+  std::map<std::string, std::int64_t> next;
+  for (const auto& row : transaction.Run(kCount, Array(users), Array(more))) {
+    const std::string user = row[0].c_str();
+    next[user] = row[1].as<std::int64_t>() - counts.at(user) + 1;
+  }
+  for (Notification& n : notifications) n.sequence = next.at(n.user_id)++;
+  return users;
+}
+
+void Write(Transaction& transaction, const std::vector<Notification>& notifications) {
+  std::vector<std::int64_t> sequences, times;
+  for (const Notification& n : notifications) {
+    sequences.push_back(n.sequence);
+    times.push_back(absl::ToUnixMicros(n.occurred_at));
+  }
+  transaction.Run(kWrite, Array(Column(notifications, &Notification::user_id)), Array(sequences),
+                  Array(Column(notifications, &Notification::event_id)),
+                  Array(Column(notifications, &Notification::type)),
+                  Array(Column(notifications, &Notification::order_id)),
+                  Array(Column(notifications, &Notification::text)), Array(times));
+}
+
+void Tell(Transaction& transaction, const std::vector<std::string>& users) {
+  std::vector<std::string> payloads;
+  for (std::size_t i = 0; i < users.size(); ++i) {
+    if (i % kUsersAPayload == 0) {
+      payloads.push_back(users[i]);
+    } else {
+      payloads.back().append(" ").append(users[i]);
+    }
+  }
+  transaction.Run(kTell, kChannel, Array(payloads));
+}
+
 }  // namespace
 
 absl::StatusOr<NotificationStore::Applied> NotificationStore::Apply(const Batch& batch) {
@@ -75,15 +132,13 @@ absl::StatusOr<NotificationStore::Applied> NotificationStore::Apply(const Batch&
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     applied = {};
     if (!notifications.empty()) {
-      std::vector<std::int64_t> occurred;
-      occurred.reserve(notifications.size());
-      for (const Notification& n : notifications) occurred.push_back(absl::ToUnixMicros(n.occurred_at));
-      const pqxx::result rows = transaction.Run(kApply, Array(Column(notifications, &Notification::event_id)),
-                                                Array(Column(notifications, &Notification::user_id)),
-                                                Array(Column(notifications, &Notification::type)),
-                                                Array(Column(notifications, &Notification::order_id)),
-                                                Array(Column(notifications, &Notification::text)), Array(occurred));
-      if (!rows.empty()) applied.notifications = rows[0][1].as<std::int64_t>();
+      std::vector<Notification> fresh = Fresh(transaction, notifications);
+      if (!fresh.empty()) {
+        const std::vector<std::string> users = Number(transaction, fresh);
+        Write(transaction, fresh);
+        Tell(transaction, users);
+      }
+      applied.notifications = static_cast<std::int64_t>(fresh.size());
     }
     if (!dead_letters.empty()) {
       const pqxx::result rows = transaction.Run(kBury, Array(Column(dead_letters, &DeadLetter::event_id)),
