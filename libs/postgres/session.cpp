@@ -82,8 +82,8 @@ std::string ConnectionString(const Options& options) {
   absl::StrAppend(&values["options"], " -c statement_timeout=", statement,
                   " -c lock_timeout=", Milliseconds(options.lock_timeout),
                   " -c idle_in_transaction_session_timeout=", 2 * statement,
-                  // Prepared plans are kept, and one made while a table is small would scan it for ever: every statement here
-                  // finds its rows by a key.
+                  // Prepared plans are kept, and one made while a table is small would scan it for ever: every
+                  // statement here finds its rows by a key.
                   " -c enable_seqscan=off -c jit=off",
                   // The server's side of the same: a client host that vanished holds its locks only that long.
                   " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3");
