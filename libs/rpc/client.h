@@ -42,8 +42,8 @@ struct CallOptions {
   std::vector<std::pair<std::string, std::string>> metadata = {};
 };
 
-// Stops calling an endpoint that answers UNAVAILABLE five times in a row: for 200 ms, doubling to 5 s; then one call
-// probes.
+// Stops calling an endpoint that answers UNAVAILABLE, or nothing for a second, five times in a row: for 200 ms,
+// doubling to 5 s; then one call probes.
 class Breaker {
  public:
   // True where a call may go; takes the probe's place where the breaker is half open.

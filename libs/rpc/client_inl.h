@@ -7,6 +7,8 @@
 
 namespace flotilla::rpc {
 
+inline constexpr absl::Duration kSilence = absl::Seconds(1);
+
 template <class Service>
 template <class Request, class Response>
 async::Task<absl::StatusOr<Response>> Client<Service>::Call(
@@ -26,18 +28,22 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
     std::call_once(endpoint->stub_once,
                    [&] { endpoint->stub = std::shared_ptr<Stub>(Service::NewStub(endpoint->channel)); });
 
+    if (Loop::Current()->down()) co_return absl::UnavailableError("this process is shutting down");
     grpc::ClientContext context;
     internal::PrepareContext(context, deadline, options);
     Response response;
     grpc::Status status;
     Operation operation;
+    const absl::Time sent = absl::Now();
     endpoint->in_flight.fetch_add(1, std::memory_order_relaxed);
     auto call = (static_cast<Stub*>(endpoint->stub.get())->*prepare)(&context, request, Loop::Current()->queue());
     call->StartCall();
     co_await operation.Run([&](void* tag) { call->Finish(&response, &status, tag); });
     endpoint->in_flight.fetch_sub(1, std::memory_order_relaxed);
     const bool unavailable = status.error_code() == grpc::StatusCode::UNAVAILABLE;
-    endpoint->breaker.Report(!unavailable, absl::Now());
+    // An instance that keeps silent is as good as gone; a caller that was merely in a hurry tells nothing.
+    const bool silent = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && absl::Now() - sent >= kSilence;
+    endpoint->breaker.Report(!unavailable && !silent, absl::Now());
 
     if (status.ok()) {
       pool_->Succeeded();

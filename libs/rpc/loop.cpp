@@ -28,6 +28,7 @@ struct Loop::Impl {
   bool sleeping = false;    // the thread waits in the queue, so a post must wake it
   bool wake_armed = false;  // the alarm is set and has not been reported yet; it can be set again only afterwards
   bool stopping = false;
+  bool down = false;  // the queue is shut down; of the loop's thread
   grpc::Alarm wake;
   std::thread thread;
 
@@ -57,11 +58,21 @@ struct Loop::Impl {
     return timers.empty() ? absl::InfiniteFuture() : timers.top().when;
   }
 
+  bool Stopping() {
+    std::lock_guard lock(mutex);
+    return stopping;
+  }
+
   void Run() {
     std::vector<std::coroutine_handle<>> ready;
     for (;;) {
       ready.clear();
       const absl::Time until = TakeReady(ready);
+      // On this thread, so that a coroutine that looks at down() and then starts an operation cannot be overtaken.
+      if (!down && Stopping()) {
+        down = true;
+        queue->Shutdown();
+      }
       for (auto handle : ready) handle.resume();
       void* tag = nullptr;
       bool ok = false;
@@ -122,10 +133,11 @@ void Loop::Stop() {
     std::lock_guard lock(impl_->mutex);
     impl_->WakeLocked();
     impl_->stopping = true;
-    queue_->Shutdown();
   }
   impl_->thread.join();
 }
+
+bool Loop::down() const { return impl_->down; }
 
 Loop* Loop::Current() noexcept { return current_loop; }
 

@@ -65,6 +65,9 @@ class Loop final : public async::Executor {
   // more.
   void Stop();
 
+  // No operation may be started any more. Only on the loop's thread.
+  bool down() const;
+
   // The loop whose thread this is, or null.
   static Loop* Current() noexcept;
 

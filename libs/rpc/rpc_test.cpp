@@ -7,6 +7,7 @@
 #include "async/thread_executor.h"
 #include "errors/errors.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
@@ -285,6 +286,37 @@ TEST(Server, InterceptorsSeeAndRefuseCallsOfEveryKind) {
   EXPECT_EQ(recorder->ended["flotilla.rpc.test.TestService/Count nobody PERMISSION_DENIED"], 1);
 }
 
+// Sends bytes as the request of Echo.
+grpc::Status SendBytes(const TestServer& server, const std::string& bytes) {
+  grpc::Slice slice(bytes);
+  grpc::ByteBuffer request(&slice, 1), response;
+  grpc::GenericStub stub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  auto call = stub.PrepareUnaryCall(&context, "/flotilla.rpc.test.TestService/Echo", request, &queue);
+  call->StartCall();
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  return status;
+}
+
+TEST(Server, RequestsThatCannotBeParsedAreAnsweredByName) {
+  TestServer server;
+  EXPECT_TRUE(SendBytes(server, "").ok());
+  const absl::Status text = errors::FromGrpc(SendBytes(server, "\x08\x01\x12\x02\xff\xfe"));
+  EXPECT_EQ(text.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(text.message(), "text: is not valid UTF-8");
+  for (const std::string& bad :
+       {std::string("\x12"), std::string("\x12\x7f"), std::string("\xff\xff\xff\xff\xff\xff")}) {
+    const absl::Status status = errors::FromGrpc(SendBytes(server, bad));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_EQ(errors::Reason(status), "INVALID_FIELD");
+  }
+}
+
 TEST(Server, TooManyCallsAreRefusedEarly) {
   TestServer server({.max_concurrent_calls = 1});
   std::thread slow([&] {
@@ -367,6 +399,41 @@ TEST(Client, RetriesAnIdempotentCall) {
       async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {.idempotent = false}));
   EXPECT_EQ(once.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(server.seen.calls, 1);
+}
+
+TEST(Client, ACallThatComesAfterItsLoopHasStoppedIsRefused) {
+  TestServer server;
+  auto pool = std::make_shared<ChannelPool>(
+      "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
+  Client<TestService> client(pool);
+  std::atomic<int> code = -1;
+  {
+    Loop loop(std::make_unique<grpc::CompletionQueue>());
+    async::Spawn(loop, [](Client<TestService>& c, std::atomic<int>& out) -> async::Task<void> {
+      co_await async::SleepFor(absl::Seconds(60));
+      const auto result = co_await c.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {});
+      out = static_cast<int>(result.status().code());
+    }(client, code));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_EQ(static_cast<absl::StatusCode>(code.load()), absl::StatusCode::kUnavailable);
+}
+
+TEST(Client, AnInstanceThatKeepsSilentIsLeftAlone) {
+  TestServer server;
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  auto pool = std::make_shared<ChannelPool>(
+      "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
+  Client<TestService> client(pool);
+  std::vector<async::Task<absl::StatusOr<Message>>> calls;
+  for (int i = 0; i < 5; ++i) {
+    calls.push_back(
+        client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1500, "sleep"), {.timeout = absl::Milliseconds(1100)}));
+  }
+  for (const auto& result : async::BlockOn(loop, async::WhenAll(std::move(calls)))) {
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded);
+  }
+  EXPECT_EQ(pool->Pick(nullptr), nullptr);
 }
 
 TEST(Client, ErrorsKeepTheirReason) {

@@ -1,15 +1,26 @@
 #include "rpc/server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "absl/time/clock.h"
 #include "errors/errors.h"
+#include "google/protobuf/descriptor.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 
 namespace flotilla::rpc {
+
+int internal::MethodIndex(std::string_view method) {
+  std::string name(method);
+  std::replace(name.begin(), name.end(), '/', '.');
+  const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
+  if (descriptor == nullptr) throw std::logic_error("there is no method " + name);
+  return descriptor->index();
+}
 
 std::string_view Call::Metadata(const char* key) const {
   const auto it = context->client_metadata().find(key);
@@ -106,7 +117,7 @@ void Server::End(Call& call, const absl::Status& status) {
   calls_.fetch_sub(1);
 }
 
-void Server::Shutdown(absl::Duration grace) {
+void Server::Shutdown(absl::Duration grace, const std::function<void()>& drained) {
   if (server_ == nullptr) return;
   SetServing(false);
   stopping_.store(true, std::memory_order_release);
@@ -114,6 +125,7 @@ void Server::Shutdown(absl::Duration grace) {
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   // Handlers end by themselves: whatever they wait for answers in bounded time.
   while (alive_.load() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (drained) drained();
   for (auto& loop : loops_) loop->Stop();
   server_.reset();
 }

@@ -93,11 +93,12 @@ class Server {
   void AddService(std::shared_ptr<grpc::Service> service) { services_.push_back(std::move(service)); }
   void AddInterceptor(std::shared_ptr<Interceptor> interceptor) { interceptors_.push_back(std::move(interceptor)); }
 
-  // Handler: Task<absl::StatusOr<Response>>(Call&, const Request&)
+  // Handler: Task<absl::StatusOr<Response>>(Call&, const Request&). A request that cannot be parsed is
+  // INVALID_ARGUMENT.
   template <class Service, class Base, class Request, class Response, class Handler>
   void Unary(Service* service,
-             void (Base::*request)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
-                                   grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+             void (Base::*method_type)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
+                                       grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
              std::string_view method, Handler handler);
   // Handler: Task<absl::Status>(Call&, const Request&, ServerWriter<Response>&)
   template <class Service, class Base, class Request, class Response, class Handler>
@@ -128,10 +129,11 @@ class Server {
 
   // Health NOT_SERVING, no new calls, streams see cancelled(), waits up to `grace` for running calls, cancels the rest,
   // stops the loops.
-  void Shutdown(absl::Duration grace);
+  // `drained` is called when the last call has ended: for what still runs on the loops besides calls.
+  void Shutdown(absl::Duration grace, const std::function<void()>& drained = {});
 
  private:
-  template <class S, class B, class Q, class R, class H>
+  template <class S, class Q, class R, class H>
   struct UnaryMethod;
   template <class S, class Starter, class Stream, class H>
   struct StreamMethod;

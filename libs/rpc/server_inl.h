@@ -2,6 +2,8 @@
 #pragma once
 
 #include "errors/errors.h"
+#include "grpcpp/impl/codegen/service_type.h"
+#include "rpc/request_bytes.h"
 #include "rpc/server.h"
 
 namespace flotilla::rpc {
@@ -10,27 +12,48 @@ namespace flotilla::rpc {
 inline constexpr int kUnaryAcceptors = 32;
 inline constexpr int kStreamAcceptors = 4;
 
-template <class S, class B, class Q, class R, class H>
+namespace internal {
+
+// Asks for a unary call's request as bytes, so that one protobuf cannot parse is answered, not cut off. The generated
+// services offer this only to classes derived from them.
+struct RawUnary : grpc::Service {
+  static void Request(grpc::Service& service, int method, grpc::ServerContext* context, grpc::ByteBuffer* request,
+                      grpc::internal::ServerAsyncStreamingInterface* responder, grpc::ServerCompletionQueue* queue,
+                      void* tag) {
+    (service.*&RawUnary::RequestAsyncUnary<grpc::ByteBuffer>)(method, context, request, responder, queue, queue, tag);
+  }
+};
+
+// The number of "package.Service/Method" within its service.
+int MethodIndex(std::string_view method);
+
+}  // namespace internal
+
+template <class S, class Q, class R, class H>
 struct Server::UnaryMethod {
   Server& server;
   S* service;
-  void (B::*request)(grpc::ServerContext*, Q*, grpc::ServerAsyncResponseWriter<R>*, grpc::CompletionQueue*,
-                     grpc::ServerCompletionQueue*, void*);
+  int index;
   std::string method;
   H handler;
 
   async::Task<void> Serve(grpc::ServerCompletionQueue* queue, [[maybe_unused]] Alive alive) {
     grpc::ServerContext context;
-    Q message;
+    grpc::ByteBuffer bytes;
     grpc::ServerAsyncResponseWriter<R> responder(&context);
     Operation operation;
     const bool accepted = co_await operation.Run(
-        [&](void* tag) { (service->*request)(&context, &message, &responder, queue, queue, tag); });
+        [&](void* tag) { internal::RawUnary::Request(*service, index, &context, &bytes, &responder, queue, tag); });
     if (!accepted) co_return;
     async::Start(Serve(queue, Alive(server)));
 
     Call call;
     absl::Status status = server.Begin(call, context, method, false);
+    Q message;
+    if (status.ok()) {
+      grpc::ByteBuffer copy(bytes);  // parsing consumes it
+      if (!grpc::SerializationTraits<Q>::Deserialize(&copy, &message).ok()) status = ExplainUnparsable(message, bytes);
+    }
     if (status.ok()) {
       absl::StatusOr<R> response = co_await handler(call, message);
       status = response.status();
@@ -144,11 +167,12 @@ struct BidiStream final : ServerReader<Q>, ServerWriter<R> {
 
 template <class Service, class Base, class Request, class Response, class Handler>
 void Server::Unary(Service* service,
-                   void (Base::*request)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
-                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+                   void (Base::*)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
+                                  grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
                    std::string_view method, Handler handler) {
-  using Method = UnaryMethod<Service, Base, Request, Response, Handler>;
-  std::shared_ptr<Method> state(new Method{*this, service, request, std::string(method), std::move(handler)});
+  using Method = UnaryMethod<Service, Request, Response, Handler>;
+  std::shared_ptr<Method> state(
+      new Method{*this, service, internal::MethodIndex(method), std::string(method), std::move(handler)});
   methods_.push_back([state](Loop& loop, grpc::ServerCompletionQueue* queue) {
     for (int i = 0; i < kUnaryAcceptors; ++i) async::Spawn(loop, state->Serve(queue, Alive(state->server)));
   });

@@ -278,8 +278,10 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   telemetry::Info("stopping");
   registration->Deregister();
   server.SetServing(false);
-  for (auto hook = fleet.stop_.rbegin(); hook != fleet.stop_.rend(); ++hook) (*hook)();
-  server.Shutdown(absl::GetFlag(FLAGS_grace_period));
+  // The hooks come after the last call: what a call has begun must be driven until then.
+  server.Shutdown(absl::GetFlag(FLAGS_grace_period), [&fleet] {
+    for (auto hook = fleet.stop_.rbegin(); hook != fleet.stop_.rend(); ++hook) (*hook)();
+  });
   drop_kept();
   telemetry::Info("stopped");
   return 0;

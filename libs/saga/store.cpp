@@ -11,7 +11,7 @@ using postgres::Transaction;
 
 const Statement kBegin = {"saga_begin", R"(
     INSERT INTO saga (type, id, version, data, fence, traceparent, owner, lease_until)
-    SELECT i.*, $7, now() + $8::bigint * interval '1 microsecond'
+    SELECT i.*, $7, clock_timestamp() + $8::bigint * interval '1 microsecond'
     FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::bigint[], $6::text[])
       AS i(type, id, version, data, fence, traceparent))"};
 

@@ -108,7 +108,9 @@ TEST_F(BadInput, NonUtf8IsRefused) {
   void* tag = nullptr;
   bool ok = false;
   queue.Next(&tag, &ok);
-  EXPECT_FALSE(status.ok());
+  const Result result = Explain(status);
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
+  EXPECT_EQ(result.field, "idempotency_key");
   EXPECT_EQ(Snapshot(), before);
 }
 

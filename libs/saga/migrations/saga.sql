@@ -49,7 +49,7 @@ BEGIN
     PERFORM FROM saga s WHERE s.type = item.type AND s.id = item.id AND s.fence = item.fence
       FOR NO KEY UPDATE SKIP LOCKED;
     IF FOUND THEN
-      UPDATE saga s SET lease_until = now() + lease WHERE s.type = item.type AND s.id = item.id;
+      UPDATE saga s SET lease_until = clock_timestamp() + lease WHERE s.type = item.type AND s.id = item.id;
     ELSE
       PERFORM FROM saga s WHERE s.type = item.type AND s.id = item.id AND s.fence = item.fence;
       CONTINUE WHEN NOT FOUND;
@@ -92,7 +92,7 @@ BEGIN
     WHERE s.direction < 2 AND s.lease_until < now() AND s.type || '/' || s.version = ANY (known)
     ORDER BY s.lease_until LIMIT most FOR UPDATE SKIP LOCKED
   LOOP
-    UPDATE saga s SET owner = new_owner, fence = s.fence + 1, lease_until = now() + lease
+    UPDATE saga s SET owner = new_owner, fence = s.fence + 1, lease_until = clock_timestamp() + lease
     WHERE s.type = orphan.type AND s.id = orphan.id RETURNING s.* INTO claimed;
     RETURN NEXT claimed;
   END LOOP;

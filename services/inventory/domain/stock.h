@@ -54,8 +54,9 @@ struct ReserveCommand {
 
 struct ReserveResult {
   Outcome outcome = Outcome::kOk;
-  std::string sku;  // the one that was short or unknown
-  Hold hold;        // where the outcome is kOk
+  std::string sku;        // the one that was short or unknown
+  Hold hold;              // where the outcome is kOk
+  bool repeated = false;  // the answer to an earlier call; nothing was reserved now
 };
 
 struct ReleaseCommand {

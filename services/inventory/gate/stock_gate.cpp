@@ -101,7 +101,11 @@ absl::StatusOr<std::vector<TakeResult>> StockGate::Take(std::span<const ReserveC
     if (results[i].kind == TakeResult::Kind::kTaken && !results[i].missing.empty()) {
       results[i].kind = TakeResult::Kind::kMissing;
     }
-    if (results[i].kind != TakeResult::Kind::kTaken && !taken.skus.empty()) undo.push_back(std::move(taken));
+    if (results[i].kind == TakeResult::Kind::kTaken) {
+      results[i].taken = std::move(taken.skus);
+    } else if (!taken.skus.empty()) {
+      undo.push_back(std::move(taken));
+    }
   }
   if (!undo.empty()) {
     if (auto status = Give(undo); !status.ok()) return status;

@@ -21,6 +21,7 @@ struct TakeResult {
   enum class Kind { kTaken, kRefused, kMissing } kind = Kind::kTaken;
   std::string sku;                   // kRefused: the one that was short
   std::vector<std::string> missing;  // kMissing: SKUs the gate does not know
+  std::vector<std::string> taken;    // kTaken: SKUs whose units were taken by this call, not by an earlier one
 };
 
 class StockGate {

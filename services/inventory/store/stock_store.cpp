@@ -160,6 +160,7 @@ void Move(Transaction& transaction, const Changes& changes) {
 // The answer to a Reserve of an order that has a row; nothing where its hold expired and may be made anew.
 std::optional<ReserveResult> Answer(const StoredHold& stored, const ReserveCommand& command) {
   ReserveResult result;
+  result.repeated = true;
   switch (stored.state) {
     case HoldState::kExpired:
       return std::nullopt;
@@ -183,10 +184,10 @@ ReserveResult Decide(const ReserveCommand& command, std::unordered_map<std::stri
   ReserveResult result;
   for (const Line& line : command.lines) {
     const auto it = skus.find(line.sku);
-    if (it == skus.end()) return {Outcome::kUnknownSku, line.sku, {}};
-    if (it->second.available < line.quantity) return {Outcome::kOutOfStock, line.sku, {}};
+    if (it == skus.end()) return {Outcome::kUnknownSku, line.sku, {}, false};
+    if (it->second.available < line.quantity) return {Outcome::kOutOfStock, line.sku, {}, false};
     if (!result.hold.currency.empty() && result.hold.currency != it->second.currency) {
-      return {Outcome::kCurrencyMismatch, line.sku, {}};
+      return {Outcome::kCurrencyMismatch, line.sku, {}, false};
     }
     result.hold.currency = it->second.currency;
     result.hold.lines.push_back({line.sku, line.quantity, it->second.price});
@@ -284,7 +285,7 @@ absl::StatusOr<std::vector<ReserveResult>> StockStore::Reserve(std::span<const R
     if (original == i) continue;
     results[i] = results[original];
     if (results[i].outcome == Outcome::kOk && !SameLines(commands[original].lines, commands[i].lines)) {
-      results[i] = {Outcome::kMismatch, "", {}};
+      results[i] = {Outcome::kMismatch, "", {}, true};
     }
   }
   return results;

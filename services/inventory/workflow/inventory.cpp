@@ -87,13 +87,14 @@ async::Task<std::vector<absl::StatusOr<ReserveResult>>> Inventory::Reserve(std::
   // The gate; a second time for SKUs that it had to learn first. Where it is silent or still ignorant, SQL alone
   // decides.
   std::vector<std::size_t> passed;
-  std::vector<bool> marked(commands.size(), false);
+  std::vector<std::vector<std::string>> taken_skus(commands.size());  // what the gate gave in this call
   for (int round = 0; round < 2 && !open.empty(); ++round) {
     std::vector<ReserveCommand> asked;
     for (const std::size_t i : open) asked.push_back(commands[i]);
     const absl::StatusOr<std::vector<TakeResult>> taken = co_await take_.Call(std::move(asked));
     if (!taken.ok()) {
       if (absl::IsResourceExhausted(taken.status())) {
+        for (const std::size_t i : passed) Suspect(taken_skus[i]);
         co_return std::vector<absl::StatusOr<ReserveResult>>(commands.size(), taken.status());
       }
       break;
@@ -103,13 +104,13 @@ async::Task<std::vector<absl::StatusOr<ReserveResult>>> Inventory::Reserve(std::
     for (std::size_t n = 0; n < open.size(); ++n) {
       const TakeResult& take = (*taken)[n];
       if (take.kind == TakeResult::Kind::kRefused) {
-        results[open[n]] = ReserveResult{Outcome::kOutOfStock, take.sku, {}};
+        results[open[n]] = ReserveResult{Outcome::kOutOfStock, take.sku, {}, false};
       } else if (take.kind == TakeResult::Kind::kMissing) {
         again.push_back(open[n]);
         missing.insert(missing.end(), take.missing.begin(), take.missing.end());
       } else {
         passed.push_back(open[n]);
-        marked[open[n]] = true;
+        taken_skus[open[n]] = take.taken;
       }
     }
     open = std::move(again);
@@ -133,13 +134,10 @@ async::Task<std::vector<absl::StatusOr<ReserveResult>>> Inventory::Reserve(std::
     }
     const ReserveResult& result = (*reserved)[n];
     results[i] = result;
-    if (result.outcome == Outcome::kOk) continue;
     if (result.outcome == Outcome::kOutOfStock) short_skus.push_back(result.sku);
-    // Another body under the same order id must not give back what the first one took.
-    if (!marked[i] || result.outcome == Outcome::kMismatch) continue;
-    Returned returned{commands[i].order_id, {}};
-    for (const Line& line : commands[i].lines) returned.skus.push_back(line.sku);
-    give_back.push_back(std::move(returned));
+    // A repeat reserved nothing now, whatever its outcome: its mark had run out, or it came with another body.
+    const bool reserved_now = result.outcome == Outcome::kOk && !result.repeated;
+    if (!reserved_now && !taken_skus[i].empty()) give_back.push_back({commands[i].order_id, std::move(taken_skus[i])});
   }
   if (!give_back.empty() || !short_skus.empty()) async::Start(Refused(std::move(give_back), std::move(short_skus)));
   co_return results;

@@ -89,6 +89,27 @@ TEST_F(InventoryTest, TheGateLearnsAndSellsOut) {
   EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "nosuch")), Outcome::kUnknownSku);
 }
 
+TEST_F(InventoryTest, AnotherBodyUnderAUsedIdGivesBackWhatItTook) {
+  Inventory inventory(database->options(), redis_options);
+  Put(inventory, "used-a", 5);
+  Put(inventory, "used-b", 5);
+  const std::string id = Id();
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "used-a", 2)), Outcome::kOk);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "used-b", 5)), Outcome::kMismatch);
+  EXPECT_TRUE(Eventually([&] { return Gate("used-b") == "5"; })) << Gate("used-b");
+  EXPECT_EQ(Gate("used-a"), "3") << "the first body keeps its units";
+}
+
+TEST_F(InventoryTest, ARepeatWhoseMarkRanOutTakesNothing) {
+  Inventory inventory(database->options(), redis_options);
+  Put(inventory, "late", 5);
+  const std::string id = Id();
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "late", 2)), Outcome::kOk);
+  ASSERT_TRUE(redis::Client(redis_options).Run({"DEL", "flotilla:hold:{" + Name("late") + "}:" + id}).ok());
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "late", 2)), Outcome::kOk);
+  EXPECT_TRUE(Eventually([&] { return Gate("late") == "3"; })) << Gate("late");
+}
+
 TEST_F(InventoryTest, WithoutRedisSqlDecides) {
   redis::Options nobody;
   nobody.port = 1;

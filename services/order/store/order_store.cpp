@@ -224,9 +224,14 @@ absl::StatusOr<std::vector<Placed>> OrderStore::Place(std::span<const Placement>
 
 absl::StatusOr<std::vector<ChangeResult>> OrderStore::Apply(std::span<const Change> changes) {
   // Two changes of one order never share a transaction: the second would not see the first.
-  std::set<std::string_view> seen;
-  std::vector<bool> candidate(changes.size());
-  for (std::size_t i = 0; i < changes.size(); ++i) candidate[i] = seen.insert(changes[i].order.order_id).second;
+  // Of two ends of one saga the newer owner's counts.
+  std::unordered_map<std::string_view, std::size_t> chosen;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const auto [it, first] = chosen.emplace(changes[i].order.order_id, i);
+    if (!first && changes[i].record.fence > changes[it->second].record.fence) it->second = i;
+  }
+  std::vector<bool> candidate(changes.size(), false);
+  for (const auto& [id, index] : chosen) candidate[index] = true;
   for (;;) {
     std::vector<ChangeResult> results(changes.size(), ChangeResult::kStale);
     bool retry = false;

@@ -132,6 +132,20 @@ TEST_F(OrderStoreTest, AStaleOrderDoesNotHoldUpItsBatch) {
   EXPECT_EQ(Count("SELECT count(*) FROM saga WHERE id::text = '" + bad.order_id + "'"), 1) << "its record stays";
 }
 
+TEST_F(OrderStoreTest, OfTwoEndsInOneBatchTheNewerOwnersCounts) {
+  const Order order = MakeOrder("fred", "k1");
+  Placement placement = MakePlacement(order);
+  placement.record.fence = 2;  // taken over once
+  ASSERT_TRUE(store.Place(std::vector{placement}).ok());
+  const Change old_owner = MakeChange(order, State::kPaid, Change::Saga::kEnds, "create");
+  Change new_owner = old_owner;
+  new_owner.record.fence = 2;
+  const auto results = store.Apply(std::vector{old_owner, new_owner});
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0], ChangeResult::kStale);
+  EXPECT_EQ((*results)[1], ChangeResult::kDone);
+}
+
 TEST_F(OrderStoreTest, ListsNewestFirstAcrossPages) {
   std::vector<Placement> placements;
   for (int i = 0; i < 5; ++i) {

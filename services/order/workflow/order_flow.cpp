@@ -193,7 +193,7 @@ saga::Definition OrderFlow::CreateSaga() {
   saga::Definition saga;
   saga.type = kCreate;
   saga.steps.push_back({.name = "reserve", .compensation = [this](Context& c) {
-                          return participants_.Release(c.record.id, false, c.deadline);
+                          return participants_.Release(c.record.id, true, c.deadline);
                         }});
   saga.steps.push_back({.name = "charge",
                         .action = [this](Context& c) -> async::Task<absl::Status> {
