@@ -40,11 +40,17 @@ const Statement kInsertTombstones = {"insert_tombstones", R"(
     SELECT i.order_id, 3 FROM unnest($1::uuid[]) AS i(order_id) ORDER BY i.order_id
     ON CONFLICT (order_id) DO NOTHING RETURNING order_id)"};
 
-const Statement kSetState = {"set_hold_state", R"(
-    UPDATE reservation SET state = $2::smallint, updated_at = now() WHERE order_id = ANY($1::uuid[]))"};
-
 // The array is sorted and drives the look-ups, so rows are locked in its order.
 const Statement kMove = {"move_stock", R"(
+    UPDATE sku s
+    SET available = s.available + d.available, reserved = s.reserved + d.reserved, sold = s.sold + d.sold
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d(sku, available, reserved, sold)
+    WHERE s.sku = d.sku)"};
+
+// The same, and the state of holds, whose rows are locked already, in one round trip.
+const Statement kMoveHolds = {"move_holds", R"(
+    WITH hold AS (
+      UPDATE reservation SET state = $6::smallint, updated_at = now() WHERE order_id = ANY($5::uuid[]))
     UPDATE sku s
     SET available = s.available + d.available, reserved = s.reserved + d.reserved, sold = s.sold + d.sold
     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d(sku, available, reserved, sold)
@@ -143,18 +149,32 @@ std::unordered_map<std::string, Sku> LockSkus(Transaction& transaction, const st
   return out;
 }
 
-void Move(Transaction& transaction, const Changes& changes) {
+struct ChangeArrays {
+  explicit ChangeArrays(const Changes& changes) {
+    for (const auto& [sku, change] : changes) {
+      if (change.available == 0 && change.reserved == 0 && change.sold == 0) continue;
+      skus.push_back(sku);
+      available.push_back(change.available);
+      reserved.push_back(change.reserved);
+      sold.push_back(change.sold);
+    }
+  }
   std::vector<std::string> skus;
   std::vector<std::int64_t> available, reserved, sold;
-  for (const auto& [sku, change] : changes) {
-    if (change.available == 0 && change.reserved == 0 && change.sold == 0) continue;
-    skus.push_back(sku);
-    available.push_back(change.available);
-    reserved.push_back(change.reserved);
-    sold.push_back(change.sold);
-  }
-  if (skus.empty()) return;
-  transaction.Run(kMove, Array(skus), Array(available), Array(reserved), Array(sold));
+};
+
+void Move(Transaction& transaction, const Changes& changes) {
+  const ChangeArrays c(changes);
+  if (c.skus.empty()) return;
+  transaction.Run(kMove, Array(c.skus), Array(c.available), Array(c.reserved), Array(c.sold));
+}
+
+void MoveHolds(Transaction& transaction, const std::vector<std::string>& order_ids, HoldState state,
+               const Changes& changes) {
+  if (order_ids.empty()) return;
+  const ChangeArrays c(changes);
+  transaction.Run(kMoveHolds, Array(c.skus), Array(c.available), Array(c.reserved), Array(c.sold), Array(order_ids),
+                  static_cast<int>(state));
 }
 
 // The answer to a Reserve of an order that has a row; nothing where its hold expired and may be made anew.
@@ -307,10 +327,7 @@ absl::StatusOr<std::vector<Outcome>> StockStore::Confirm(std::span<const std::st
         changes[line.sku].sold += line.quantity;
       }
     }
-    if (!confirmed.empty()) {
-      transaction.Run(kSetState, Array(confirmed), static_cast<int>(HoldState::kConfirmed));
-      Move(transaction, changes);
-    }
+    MoveHolds(transaction, confirmed, HoldState::kConfirmed, changes);
     results.clear();
     for (const std::string& id : order_ids) {
       const auto it = holds.find(id);
@@ -363,8 +380,7 @@ absl::StatusOr<std::vector<ReleaseResult>> StockStore::Release(std::span<const R
       // A Reserve won the race; released on the next attempt.
       if (rows.size() != tombstones.size()) return absl::UnavailableError("a reservation changed meanwhile; ask again");
     }
-    if (!released.empty()) transaction.Run(kSetState, Array(released), static_cast<int>(HoldState::kReleased));
-    Move(transaction, changes);
+    MoveHolds(transaction, released, HoldState::kReleased, changes);
     results.clear();
     for (const ReleaseCommand& command : commands) {
       const auto it = holds.find(command.order_id);
@@ -395,8 +411,7 @@ absl::StatusOr<std::vector<Returned>> StockStore::Expire(int limit) {
       returned.push_back(std::move(item));
     }
     if (ids.empty()) return absl::OkStatus();
-    transaction.Run(kSetState, Array(ids), static_cast<int>(HoldState::kExpired));
-    Move(transaction, changes);
+    MoveHolds(transaction, ids, HoldState::kExpired, changes);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
