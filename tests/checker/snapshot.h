@@ -19,7 +19,8 @@ class Snapshot {
                                        .statement_timeout = absl::ZeroDuration(),
                                        .lock_timeout = absl::ZeroDuration()})),
         transaction_(*connection_) {
-    // Whole tables are joined here, perhaps before they were ever analyzed: the opposite of what a service's session wants.
+    // Whole tables are joined here, perhaps before they were ever analyzed: the opposite of what a service's session
+    // wants.
     transaction_.exec("SET LOCAL enable_seqscan = on; SET LOCAL enable_nestloop = off");
     transaction_.exec("SELECT pg_current_snapshot()");
   }

@@ -10,16 +10,22 @@ using postgres::Array;
 using postgres::Statement;
 using postgres::Transaction;
 
-#define HOLD_COLUMNS                                                       \
-  "r.order_id, r.state, r.skus, r.quantities, r.unit_prices, r.currency, " \
+#define HOLD_COLUMNS                                                             \
+  "r.order_id::text, r.state, r.skus, r.quantities, r.unit_prices, r.currency, " \
   "(extract(epoch FROM r.expires_at) * 1000000)::bigint"
 #define SKU_COLUMNS "s.sku, s.name, s.price_minor, s.currency, s.available, s.reserved, s.sold"
 
 const Statement kLockHolds = {"lock_holds", "SELECT " HOLD_COLUMNS R"(
     FROM reservation r WHERE r.order_id = ANY($1::uuid[]) ORDER BY r.order_id FOR NO KEY UPDATE)"};
 
-const Statement kLockSkus = {"lock_skus", "SELECT " SKU_COLUMNS R"(
-    FROM sku s WHERE s.sku = ANY($1::text[]) ORDER BY s.sku FOR NO KEY UPDATE)"};
+// Holds and then SKUs, in one round trip. The SKUs' rows have name, currency, price and available units in columns 0,
+// 5, 6, 8.
+const Statement kLockBoth = {"lock_holds_and_skus", R"(
+    SELECT h.*, 0 AS kind, 0::bigint AS available FROM (SELECT )" HOLD_COLUMNS R"(
+      FROM reservation r WHERE r.order_id = ANY($1::uuid[]) ORDER BY r.order_id FOR NO KEY UPDATE) AS h
+    UNION ALL
+    SELECT s.sku, 0, NULL, NULL, NULL, s.currency, s.price_minor, 1, s.available
+    FROM (SELECT * FROM sku WHERE sku = ANY($2::text[]) ORDER BY sku FOR NO KEY UPDATE) AS s)"};
 
 // Takes an expired hold's row over; any other row of that order stays and is not returned.
 const Statement kInsertHolds = {"insert_holds", R"(
@@ -138,15 +144,23 @@ Holds LockHolds(Transaction& transaction, const std::vector<std::string>& ids) {
   return holds;
 }
 
-std::unordered_map<std::string, Sku> LockSkus(Transaction& transaction, const std::set<std::string>& skus) {
-  std::unordered_map<std::string, Sku> out;
-  const std::vector<std::string> names(skus.begin(), skus.end());
-  for (const auto& row : transaction.Run(kLockSkus, Array(names))) {
-    Sku sku = SkuFrom(row);
-    std::string name = sku.sku;
-    out.emplace(std::move(name), std::move(sku));
+using Skus = std::unordered_map<std::string, Sku>;
+
+void LockBoth(Transaction& transaction, const std::vector<std::string>& order_ids, const std::set<std::string>& names,
+              Holds& holds, Skus& skus) {
+  const std::vector<std::string> sorted(names.begin(), names.end());
+  for (const auto& row : transaction.Run(kLockBoth, Array(order_ids), Array(sorted))) {
+    if (row[7].as<int>() == 0) {
+      holds.emplace(row[0].c_str(), HoldFrom(row));
+      continue;
+    }
+    Sku sku;
+    sku.sku = row[0].c_str();
+    sku.currency = row[5].c_str();
+    sku.price = row[6].as<std::int64_t>();
+    sku.available = row[8].as<std::int64_t>();
+    skus.emplace(row[0].c_str(), std::move(sku));
   }
-  return out;
 }
 
 struct ChangeArrays {
@@ -200,7 +214,7 @@ std::optional<ReserveResult> Answer(const StoredHold& stored, const ReserveComma
 }
 
 // All lines or none, from what earlier orders of the batch have left.
-ReserveResult Decide(const ReserveCommand& command, std::unordered_map<std::string, Sku>& skus) {
+ReserveResult Decide(const ReserveCommand& command, Skus& skus) {
   ReserveResult result;
   for (const Line& line : command.lines) {
     const auto it = skus.find(line.sku);
@@ -262,8 +276,9 @@ absl::StatusOr<std::vector<ReserveResult>> StockStore::Reserve(std::span<const R
   std::vector<ReserveResult> results;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     results.assign(commands.size(), {});
-    Holds holds = LockHolds(transaction, ids);
-    auto stock = LockSkus(transaction, skus);
+    Holds holds;
+    Skus stock;
+    LockBoth(transaction, ids, skus, holds, stock);
     std::vector<std::size_t> chosen;
     for (const std::string& id : ids) {
       const std::size_t i = first.at(id);
