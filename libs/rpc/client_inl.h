@@ -40,7 +40,9 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
     call->StartCall();
     co_await operation.Run([&](void* tag) { call->Finish(&response, &status, tag); });
     endpoint->in_flight.fetch_sub(1, std::memory_order_relaxed);
-    const bool unavailable = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    // Nobody here cancels a call, so CANCELLED is a server that ended while the call was on its way.
+    const bool unavailable =
+        status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED;
     // An instance that keeps silent is as good as gone; a caller that was merely in a hurry tells nothing.
     const bool silent = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && absl::Now() - sent >= kSilence;
     endpoint->breaker.Report(!unavailable && !silent, absl::Now());
@@ -49,7 +51,9 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
       pool_->Succeeded();
       co_return response;
     }
-    last = errors::FromGrpc(status);
+    last = status.error_code() == grpc::StatusCode::CANCELLED
+               ? absl::UnavailableError("the server ended while the call was on its way")
+               : errors::FromGrpc(status);
     const absl::Duration delay = internal::RetryDelay(attempt++);
     if (!unavailable || !options.idempotent || absl::Now() + delay >= deadline || !pool_->TakeRetryToken())
       co_return last;

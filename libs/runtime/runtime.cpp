@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <iostream>
 #include <map>
 #include <random>
@@ -41,6 +42,9 @@ ABSL_FLAG(std::string, log_level, "info", "debug, info, warn or error.");
 
 namespace flotilla::runtime {
 namespace {
+
+// From deregistration to the refusal of new calls.
+constexpr std::chrono::milliseconds kFarewell(300);
 
 struct HostPort {
   std::string host;
@@ -278,6 +282,8 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   telemetry::Info("stopping");
   registration->Deregister();
   server.SetServing(false);
+  // Callers hear of it within milliseconds; until then their calls are still welcome.
+  std::this_thread::sleep_for(kFarewell);
   // The hooks come after the last call: what a call has begun must be driven until then.
   server.Shutdown(absl::GetFlag(FLAGS_grace_period), [&fleet] {
     for (auto hook = fleet.stop_.rbegin(); hook != fleet.stop_.rend(); ++hook) (*hook)();

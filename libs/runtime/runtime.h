@@ -6,7 +6,8 @@
 // Wire builds the service into `fleet` (handlers on fleet.server, things to keep alive through fleet.Keep) and may
 // block for dependencies; SIGTERM during Wire ends the process at once. After Wire the server starts, then OnStarted
 // hooks run, then health turns SERVING and the instance registers. On SIGTERM or SIGINT: deregister, NOT_SERVING,
-// drain within --grace_period, OnStop hooks (newest first; the loops still run), exit 0.
+// 0.3 s for callers to hear of it, drain within --grace_period, OnStop hooks (newest first; the loops still run), exit
+// 0.
 //
 // Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
 // --listen, --advertise, --metrics_listen, --etcd, --postgres, --redis, --nats, --instance_id, --loops, --grace_period,
