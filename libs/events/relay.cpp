@@ -19,7 +19,10 @@ namespace flotilla::events {
 namespace {
 
 // Batches coalesce under load: the next one begins this long after the last one began, at the earliest.
-constexpr absl::Duration kBatchPeriod = absl::Milliseconds(5);
+constexpr absl::Duration kBatchPeriod = absl::Milliseconds(20);
+// After a wake-up: nobody waits for an event as they wait for a reply, so the order that goes on meanwhile has the
+// cores, and its next event shares the batch.
+constexpr absl::Duration kLinger = absl::Milliseconds(10);
 constexpr absl::Duration kLeaderRetry = absl::Milliseconds(500);
 constexpr absl::Duration kAckTimeout = absl::Seconds(2);  // since the last ack
 constexpr absl::Duration kMaxBackoff = absl::Seconds(1);
@@ -96,9 +99,10 @@ struct Relay::Impl {
     wakeup.notify_one();
   }
 
-  void WaitForWork(absl::Duration limit) {
+  // True where a commit woke it.
+  bool WaitForWork(absl::Duration limit) {
     std::unique_lock lock(mutex);
-    wakeup.wait_for(lock, absl::ToChronoNanoseconds(limit), [this] { return stopping || woken.load(); });
+    return wakeup.wait_for(lock, absl::ToChronoNanoseconds(limit), [this] { return stopping || woken.load(); });
   }
 
   void Sleep(absl::Duration duration) {
@@ -181,7 +185,7 @@ struct Relay::Impl {
     const pqxx::result rows = Run("read_new", seen.xmax, seen.in_progress, read_limit);
     if (rows.empty()) {
       SetLag(0);
-      WaitForWork(options.idle_poll);
+      if (WaitForWork(options.idle_poll)) Sleep(kLinger);
       return;
     }
     if (rows.size() >= read_limit) {
