@@ -34,8 +34,8 @@ void Append(postgres::Transaction& transaction, std::span<const Event> events) {
     traceparents.push_back(event.traceparent);
     times.push_back(absl::ToUnixMicros(event.occurred_at));
   }
-  transaction.Run(kAppend, postgres::Array(streams), postgres::Array(sequences), postgres::Array(types),
-                  postgres::ByteArray(datas), postgres::Array(traceparents), postgres::Array(times));
+  transaction.Defer(kAppend, postgres::Array(streams), postgres::Array(sequences), postgres::Array(types),
+                    postgres::ByteArray(datas), postgres::Array(traceparents), postgres::Array(times));
 }
 
 }  // namespace flotilla::events

@@ -33,8 +33,8 @@ struct Event {
 // The table and the relay's cursor; the first migration of every service that writes events.
 postgres::Migration EventTableMigration();
 
-// Appends in the given transaction, one statement for all. Throws pqxx::unique_violation on a sequence that exists: two
-// writers of one stream must be serialized by the stream's own row.
+// Appends in the given transaction, one statement for all, deferred: it travels with COMMIT. A sequence that exists
+// fails the transaction: two writers of one stream must be serialized by the stream's own row.
 void Append(postgres::Transaction& transaction, std::span<const Event> events);
 
 struct NatsOptions {

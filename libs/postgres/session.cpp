@@ -183,22 +183,38 @@ Session::Session(Options options) : impl_(std::make_unique<Impl>(std::move(optio
 Session::~Session() = default;
 
 absl::Status Session::Transact(const std::function<absl::Status(Transaction&)>& body) {
+  return Attempts(Mode::kTransaction, body);
+}
+
+absl::Status Session::Read(const std::function<absl::Status(Transaction&)>& body) {
+  return Attempts(Mode::kAutocommit, body);
+}
+
+absl::Status Session::Attempts(Mode mode, const std::function<absl::Status(Transaction&)>& body) {
   for (int attempt = 1;; ++attempt) {
     if (absl::Status connected = impl_->EnsureConnected(); !connected.ok()) return connected;
     bool committing = false;
     Attempt result;
     try {
       Transaction transaction(*this, *impl_->connection);
-      result.status = body(transaction);
-      if (result.status.ok() && transaction.failed_) {
-        result.status = absl::InternalError("postgres: a statement failed, but its transaction was to be committed");
+      try {
+        if (mode == Mode::kTransaction) transaction.Begin();
+        result.status = body(transaction);
+        if (result.status.ok() && transaction.failed_) {
+          result.status = absl::InternalError("postgres: a statement failed, but its transaction was to be committed");
+        }
+        if (mode == Mode::kTransaction && result.status.ok()) {
+          committing = true;
+          transaction.Commit();
+        } else {
+          transaction.Rollback();
+        }
+      } catch (...) {
+        result = impl_->Explain(committing);
+        if (impl_->connection->is_open()) transaction.Rollback();
       }
-      if (result.status.ok()) {
-        committing = true;
-        transaction.work_.commit();
-      }
-    } catch (...) {
-      result = impl_->Explain(committing);
+    } catch (...) {  // the rollback failed: whatever it was, this connection is of no more use
+      result.disconnect = true;
     }
     if (result.disconnect || !impl_->connection->is_open()) impl_->Disconnect();
     if (result.next == Next::kReturn || attempt >= impl_->options.max_attempts) return result.status;
@@ -207,10 +223,30 @@ absl::Status Session::Transact(const std::function<absl::Status(Transaction&)>& 
   }
 }
 
+void Transaction::DeferSql(std::string_view sql) {
+  if (!deferred_.empty()) deferred_ += ';';
+  deferred_ += sql;
+}
+
+pqxx::result Transaction::Send(std::string_view last) {
+  DeferSql(last);
+  const std::string message = std::exchange(deferred_, {});
+  open_ = true;
+  return work_.exec(message);
+}
+
+void Transaction::Rollback() {
+  deferred_.clear();
+  if (std::exchange(open_, false)) work_.exec("ROLLBACK");
+}
+
 void Transaction::Prepare(const Statement& statement) {
-  auto [known, added] = session_.impl_->prepared.try_emplace(statement.name, statement.sql);
-  if (added) {
+  auto& prepared = session_.impl_->prepared;
+  const auto known = prepared.find(statement.name);
+  if (known == prepared.end()) {
     work_.conn().prepare(statement.name, statement.sql);
+    work_.conn().prepare_now(statement.name);  // libpqxx would wait for an exec_prepared, which EXECUTE is not
+    prepared.emplace(statement.name, statement.sql);
   } else if (known->second != statement.sql && std::string_view(known->second) != statement.sql) {
     throw std::logic_error(absl::StrCat("two statements are named ", statement.name));
   }

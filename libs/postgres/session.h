@@ -31,6 +31,8 @@ struct Statement {
   const char* sql;
 };
 
+// Statements of one transaction. Round trips are what a transaction costs while the server is not busy, so BEGIN
+// travels with the first statement, and what is deferred travels with the next statement or with COMMIT.
 class Transaction {
  public:
   // Parameters as libpqxx converts them; arrays as built by Array() below.
@@ -38,18 +40,41 @@ class Transaction {
   pqxx::result Run(const Statement& statement, Args&&... args) {
     Prepare(statement);
     failed_ = true;  // until it returned: COMMIT of a failed transaction is a silent ROLLBACK
-    pqxx::result result = work_.exec_prepared(statement.name, std::forward<Args>(args)...);
+    pqxx::result result = deferred_.empty() ? work_.exec_prepared(statement.name, std::forward<Args>(args)...)
+                                            : Send(Execute(statement, args...));
     failed_ = false;
     return result;
   }
-  pqxx::work& work() { return work_; }
+
+  // For a statement whose result nobody looks at. It runs in order, but its error comes with a later Run or at COMMIT.
+  template <class... Args>
+  void Defer(const Statement& statement, Args&&... args) {
+    Prepare(statement);
+    DeferSql(Execute(statement, args...));
+  }
+  void DeferSql(std::string_view sql);
 
  private:
   friend class Session;
   Transaction(class Session& session, pqxx::connection& connection) : session_(session), work_(connection) {}
   void Prepare(const Statement& statement);
+  // EXECUTE with the parameters as literals: only so can it share a message with other statements.
+  template <class... Args>
+  std::string Execute(const Statement& statement, const Args&... args) {
+    std::string sql = std::string("EXECUTE ") + statement.name;
+    char separator = '(';
+    ((sql += separator, sql += work_.quote(args), separator = ','), ...);
+    return separator == ',' ? sql + ')' : sql;
+  }
+  pqxx::result Send(std::string_view last);  // in one message with what was deferred
+  void Begin() { DeferSql("BEGIN"); }
+  void Commit() { Send("COMMIT"); }
+  void Rollback();
+
   class Session& session_;
-  pqxx::work work_;
+  pqxx::nontransaction work_;  // BEGIN and COMMIT are ours
+  std::string deferred_;
+  bool open_ = false;  // something of the transaction was sent
   bool failed_ = false;
 };
 
@@ -65,8 +90,14 @@ class Session {
   // key. ABORTED: gave up after deadlocks. DEADLINE_EXCEEDED: statement or lock timeout.
   absl::Status Transact(const std::function<absl::Status(Transaction&)>& body);
 
+  // The same without BEGIN and COMMIT, for a body that only reads and needs no common snapshot: each statement is a
+  // transaction of its own. Never UNKNOWN.
+  absl::Status Read(const std::function<absl::Status(Transaction&)>& body);
+
  private:
   friend class Transaction;
+  enum class Mode { kTransaction, kAutocommit };
+  absl::Status Attempts(Mode mode, const std::function<absl::Status(Transaction&)>& body);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -25,6 +25,8 @@ constexpr Statement kInsert{"insert", "INSERT INTO t (id, n) VALUES ($1, $2)"};
 constexpr Statement kAdd{"add", "UPDATE t SET n = n + 1 WHERE id = $1"};
 constexpr Statement kPid{"pid", "SELECT pg_backend_pid()"};
 constexpr Statement kSleep{"sleep", "SELECT pg_sleep($1)"};
+constexpr Statement kSum{"sum", "SELECT sum(n) FROM t"};
+constexpr Statement kText{"text", "SELECT $1::text"};
 constexpr Statement kLock{"lock", "SELECT n FROM t WHERE id = $1 FOR UPDATE"};
 
 // Forwards to the server; once armed, passes a COMMIT on and cuts the client off before the answer.
@@ -150,6 +152,78 @@ TEST_F(SessionTest, ASwallowedErrorIsNotReportedAsCommitted) {
   EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "0");
 }
 
+TEST_F(SessionTest, DeferredStatementsRunInOrder) {
+  Session session(database.options());
+  std::string sum;
+  EXPECT_EQ(session.Transact([&](Transaction& tx) {
+    tx.Defer(kInsert, 1, 5);
+    tx.Defer(kAdd, 1);
+    sum = tx.Run(kSum)[0][0].c_str();
+    tx.Defer(kInsert, 2, 7);
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(sum, "6");
+  EXPECT_EQ(database.Query("SELECT sum(n) FROM t"), "13");
+}
+
+TEST_F(SessionTest, ADeferredStatementThatFailsTakesTheTransactionAlong) {
+  Session session(database.options());
+  ASSERT_EQ(Insert(session, 1), absl::OkStatus());
+  const absl::Status at_commit = session.Transact([&](Transaction& tx) {
+    tx.Run(kInsert, 2, 0);
+    tx.Defer(kInsert, 1, 0);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(at_commit.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(at_commit.message()), HasSubstr("23505"));
+  const absl::Status before = session.Transact([&](Transaction& tx) {
+    tx.Defer(kInsert, 1, 0);
+    tx.Run(kInsert, 2, 0);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(before.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "1");
+  EXPECT_EQ(Insert(session, 2), absl::OkStatus());
+}
+
+TEST_F(SessionTest, DeferredValuesAreQuoted) {
+  Session session(database.options());
+  const std::string text = R"(it's "quoted"; ' DROP TABLE t; -- ü)";
+  std::string back;
+  EXPECT_EQ(session.Transact([&](Transaction& tx) {
+    tx.DeferSql("SELECT 1");
+    back = tx.Run(kText, text)[0][0].c_str();
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(back, text);
+}
+
+TEST_F(SessionTest, AReadNeedsNoTransaction) {
+  Session session(database.options());
+  ASSERT_EQ(Insert(session, 1), absl::OkStatus());
+  int pid = 0;
+  const auto read = [&] {
+    return session.Read([&](Transaction& tx) {
+      pid = tx.Run(kPid)[0][0].as<int>();
+      return absl::OkStatus();
+    });
+  };
+  ASSERT_EQ(read(), absl::OkStatus());
+  Terminate(database, pid);
+  const int before = pid;
+  EXPECT_EQ(read(), absl::OkStatus());
+  EXPECT_NE(pid, before);
+  EXPECT_EQ(session
+                .Read([&](Transaction& tx) {
+                  tx.Run(kSleep, 0);
+                  return absl::NotFoundError("no");
+                })
+                .code(),
+            absl::StatusCode::kNotFound);
+}
+
 TEST_F(SessionTest, WrongParameterCountDoesNotSpin) {
   Session session(database.options());
   int runs = 0;
@@ -271,7 +345,7 @@ TEST(SessionWithoutServerTest, MalformedUriIsUnavailable) {
 
 constexpr Statement kEcho{"echo", "SELECT t FROM unnest($1::text[]) WITH ORDINALITY AS x(t, o) ORDER BY o"};
 constexpr Statement kEchoBytes{"echo_bytes", "SELECT b FROM unnest($1::bytea[]) WITH ORDINALITY AS x(b, o) ORDER BY o"};
-constexpr Statement kSum{"sum", "SELECT sum(n) FROM unnest($1::bigint[]) AS n"};
+constexpr Statement kSumOf{"sum_of", "SELECT sum(n) FROM unnest($1::bigint[]) AS n"};
 constexpr Statement kOne{"one", "SELECT $1::bytea"};
 
 TEST_F(SessionTest, ArraysComeBackAsTheyWere) {
@@ -307,7 +381,7 @@ TEST_F(SessionTest, ArraysComeBackAsTheyWere) {
     const pqxx::result result = tx.Run(kEchoBytes, ByteArray(bytes));
     EXPECT_EQ(result.size(), bytes.size());
     for (std::size_t i = 0; i < bytes.size(); ++i) EXPECT_EQ(FromBytes(result[i][0].c_str()), bytes[i]);
-    EXPECT_EQ(tx.Run(kSum, Array(numbers))[0][0].as<std::string>(), "9223372036854775807");
+    EXPECT_EQ(tx.Run(kSumOf, Array(numbers))[0][0].as<std::string>(), "9223372036854775807");
     EXPECT_EQ(FromBytes(tx.Run(kOne, Bytes(all))[0][0].c_str()), all);
     EXPECT_EQ(tx.Run(kEcho, Array(std::vector<std::string>{})).size(), 0u);
     return absl::OkStatus();

@@ -63,8 +63,8 @@ void Begin(Transaction& transaction, std::span<const Record> records, const std:
     data.push_back(record.data);
     traces.push_back(record.traceparent);
   }
-  transaction.Run(kBegin, Array(keys.types), Array(keys.ids), Array(versions), postgres::ByteArray(data),
-                  Array(keys.fences), Array(traces), owner, absl::ToInt64Microseconds(lease));
+  transaction.Defer(kBegin, Array(keys.types), Array(keys.ids), Array(versions), postgres::ByteArray(data),
+                    Array(keys.fences), Array(traces), owner, absl::ToInt64Microseconds(lease));
 }
 
 std::vector<std::string> End(Transaction& transaction, std::span<const Record> records) {
@@ -144,7 +144,7 @@ absl::StatusOr<Summary> Store::Summarize() {
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     // This one reads the whole table. Where sessions shun scans, the planner's penalty for it sets off a JIT
     // compilation of 0.3 s.
-    transaction.work().exec("SET LOCAL enable_seqscan = on");
+    transaction.DeferSql("SET LOCAL enable_seqscan = on");
     const auto row = transaction.Run(kSummarize)[0];
     summary = {row[0].as<std::int64_t>(), row[1].as<std::int64_t>(), row[2].as<double>()};
     return absl::OkStatus();

@@ -180,15 +180,15 @@ struct ChangeArrays {
 void Move(Transaction& transaction, const Changes& changes) {
   const ChangeArrays c(changes);
   if (c.skus.empty()) return;
-  transaction.Run(kMove, Array(c.skus), Array(c.available), Array(c.reserved), Array(c.sold));
+  transaction.Defer(kMove, Array(c.skus), Array(c.available), Array(c.reserved), Array(c.sold));
 }
 
 void MoveHolds(Transaction& transaction, const std::vector<std::string>& order_ids, HoldState state,
                const Changes& changes) {
   if (order_ids.empty()) return;
   const ChangeArrays c(changes);
-  transaction.Run(kMoveHolds, Array(c.skus), Array(c.available), Array(c.reserved), Array(c.sold), Array(order_ids),
-                  static_cast<int>(state));
+  transaction.Defer(kMoveHolds, Array(c.skus), Array(c.available), Array(c.reserved), Array(c.sold), Array(order_ids),
+                    static_cast<int>(state));
 }
 
 // The answer to a Reserve of an order that has a row; nothing where its hold expired and may be made anew.
@@ -479,7 +479,7 @@ absl::StatusOr<AdjustResult> StockStore::Adjust(const AdjustCommand& command) {
 absl::StatusOr<std::map<std::string, Sku>> StockStore::Read(std::span<const std::string> skus) {
   const std::set<std::string> unique(skus.begin(), skus.end());
   std::map<std::string, Sku> found;
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
     found.clear();
     const std::vector<std::string> names(unique.begin(), unique.end());
     for (const auto& row : transaction.Run(kRead, Array(names))) found.emplace(row[0].c_str(), SkuFrom(row));
@@ -492,7 +492,7 @@ absl::StatusOr<std::map<std::string, Sku>> StockStore::Read(std::span<const std:
 absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> StockStore::Scan(const std::string& after,
                                                                                    int limit) {
   std::vector<std::pair<std::string, std::int64_t>> out;
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
     out.clear();
     for (const auto& row : transaction.Run(kScan, after, limit)) {
       out.emplace_back(row[0].c_str(), row[1].as<std::int64_t>());

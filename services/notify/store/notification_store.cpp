@@ -103,11 +103,11 @@ void Write(Transaction& transaction, const std::vector<Notification>& notificati
     sequences.push_back(n.sequence);
     times.push_back(absl::ToUnixMicros(n.occurred_at));
   }
-  transaction.Run(kWrite, Array(Column(notifications, &Notification::user_id)), Array(sequences),
-                  Array(Column(notifications, &Notification::event_id)),
-                  Array(Column(notifications, &Notification::type)),
-                  Array(Column(notifications, &Notification::order_id)),
-                  Array(Column(notifications, &Notification::text)), Array(times));
+  transaction.Defer(kWrite, Array(Column(notifications, &Notification::user_id)), Array(sequences),
+                    Array(Column(notifications, &Notification::event_id)),
+                    Array(Column(notifications, &Notification::type)),
+                    Array(Column(notifications, &Notification::order_id)),
+                    Array(Column(notifications, &Notification::text)), Array(times));
 }
 
 void Tell(Transaction& transaction, const std::vector<std::string>& users) {
@@ -119,7 +119,7 @@ void Tell(Transaction& transaction, const std::vector<std::string>& users) {
       payloads.back().append(" ").append(users[i]);
     }
   }
-  transaction.Run(kTell, kChannel, Array(payloads));
+  transaction.Defer(kTell, kChannel, Array(payloads));
 }
 
 }  // namespace
@@ -163,7 +163,7 @@ absl::StatusOr<std::vector<std::vector<Notification>>> NotificationStore::Read(s
     limits.push_back(query.limit);
   }
   std::vector<std::vector<Notification>> lists;
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
     lists.assign(queries.size(), {});
     for (const auto& row : transaction.Run(kRead, Array(users), Array(afters), Array(limits))) {
       const std::size_t index = row[0].as<std::size_t>() - 1;

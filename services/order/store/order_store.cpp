@@ -263,7 +263,7 @@ absl::StatusOr<std::vector<std::optional<Order>>> OrderStore::Read(std::span<con
     ids.push_back(key.order_id);
   }
   std::vector<std::optional<Order>> results;
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
     const auto found = ReadRows(transaction, users, ids);
     results.assign(keys.size(), std::nullopt);
     for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -278,7 +278,7 @@ absl::StatusOr<std::vector<std::optional<Order>>> OrderStore::Read(std::span<con
 
 absl::StatusOr<std::vector<Order>> OrderStore::List(const ListQuery& query) {
   std::vector<Order> orders;
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
     orders.clear();
     const pqxx::result rows =
         query.before.has_value() ? transaction.Run(kListNext, query.user_id, query.limit,
