@@ -165,6 +165,13 @@ struct BidiStream final : ServerReader<Q>, ServerWriter<R> {
 
 }  // namespace internal
 
+template <class Method>
+void Server::Arm(std::shared_ptr<Method> method, int acceptors) {
+  methods_.push_back([method, acceptors](Loop& loop, grpc::ServerCompletionQueue* queue) {
+    for (int i = 0; i < acceptors; ++i) async::Spawn(loop, method->Serve(queue, Alive(method->server)));
+  });
+}
+
 template <class Service, class Base, class Request, class Response, class Handler>
 void Server::Unary(Service* service,
                    void (Base::*)(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*,
@@ -173,9 +180,7 @@ void Server::Unary(Service* service,
   using Method = UnaryMethod<Service, Request, Response, Handler>;
   std::shared_ptr<Method> state(
       new Method{*this, service, internal::MethodIndex(method), std::string(method), std::move(handler)});
-  methods_.push_back([state](Loop& loop, grpc::ServerCompletionQueue* queue) {
-    for (int i = 0; i < kUnaryAcceptors; ++i) async::Spawn(loop, state->Serve(queue, Alive(state->server)));
-  });
+  Arm(std::move(state), kUnaryAcceptors);
 }
 
 template <class Service, class Base, class Request, class Response, class Handler>
@@ -195,9 +200,7 @@ void Server::ServerStreaming(Service* service,
   };
   using Method = StreamMethod<Service, decltype(start), Stream, decltype(run)>;
   std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
-  methods_.push_back([state](Loop& loop, grpc::ServerCompletionQueue* queue) {
-    for (int i = 0; i < kStreamAcceptors; ++i) async::Spawn(loop, state->Serve(queue, Alive(state->server)));
-  });
+  Arm(std::move(state), kStreamAcceptors);
 }
 
 template <class Service, class Base, class Request, class Response, class Handler>
@@ -223,9 +226,7 @@ void Server::ClientStreaming(Service* service,
   };
   using Method = StreamMethod<Service, decltype(start), Stream, decltype(run)>;
   std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
-  methods_.push_back([state](Loop& loop, grpc::ServerCompletionQueue* queue) {
-    for (int i = 0; i < kStreamAcceptors; ++i) async::Spawn(loop, state->Serve(queue, Alive(state->server)));
-  });
+  Arm(std::move(state), kStreamAcceptors);
 }
 
 template <class Service, class Base, class Request, class Response, class Handler>
@@ -246,9 +247,7 @@ void Server::BidiStreaming(Service* service,
   };
   using Method = StreamMethod<Service, decltype(start), Stream, decltype(run)>;
   std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
-  methods_.push_back([state](Loop& loop, grpc::ServerCompletionQueue* queue) {
-    for (int i = 0; i < kStreamAcceptors; ++i) async::Spawn(loop, state->Serve(queue, Alive(state->server)));
-  });
+  Arm(std::move(state), kStreamAcceptors);
 }
 
 }  // namespace flotilla::rpc

@@ -7,20 +7,17 @@
 #include "absl/status/statusor.h"
 #include "flotilla/inventory/v1/inventory_service.pb.h"
 #include "inventory/domain/stock.h"
+#include "rpc/batch_items.h"
 
 namespace flotilla::inventory {
 
-inline constexpr int kNotInBatch = -1;
-inline constexpr int kMaxBatch = 1000;
-
-absl::StatusOr<ReserveCommand> Parse(const v1::ReserveRequest& request, int index = kNotInBatch);
-absl::StatusOr<ReleaseCommand> Parse(const v1::ReleaseRequest& request, int index = kNotInBatch);
+absl::StatusOr<ReserveCommand> Parse(const v1::ReserveRequest& request, int index = rpc::kNotInBatch);
+absl::StatusOr<ReleaseCommand> Parse(const v1::ReleaseRequest& request, int index = rpc::kNotInBatch);
 absl::StatusOr<PutSkuCommand> Parse(const v1::PutSkuRequest& request);
 absl::StatusOr<AdjustCommand> Parse(const v1::AdjustStockRequest& request);
 // Lower case. `field` as it is to be named.
 absl::StatusOr<std::string> ParseOrderId(const std::string& order_id, const std::string& field = "order_id");
 absl::Status CheckSku(const std::string& sku);
-absl::Status CheckBatch(int size, const char* field);
 
 absl::Status ToStatus(Outcome outcome, const std::string& sku = "");
 absl::Status ToStatus(AdjustOutcome outcome, const std::string& sku);

@@ -74,8 +74,8 @@ TEST(Convert, NamesTheWrongField) {
   EXPECT_EQ(Field(Parse(adjust).status()), "delta");
   adjust.set_delta(5);
   EXPECT_EQ(Field(Parse(adjust).status()), "adjustment_id");
-  EXPECT_EQ(Field(CheckBatch(0, "requests")), "requests");
-  EXPECT_EQ(Field(CheckBatch(1001, "order_ids")), "order_ids");
+  EXPECT_EQ(Field(rpc::CheckBatch(0, "requests")), "requests");
+  EXPECT_EQ(Field(rpc::CheckBatch(1001, "order_ids")), "order_ids");
 }
 
 TEST(Convert, OutcomesHaveReasonsAProgramCanRead) {

@@ -6,6 +6,7 @@
 
 #include "errors/errors.h"
 #include "inventory/api/convert.h"
+#include "rpc/batch_items.h"
 #include "telemetry/metrics.h"
 
 namespace flotilla::inventory {
@@ -22,6 +23,12 @@ std::vector<T> Only(T item) {
   items.push_back(std::move(item));
   return items;
 }
+
+// For rpc::ParseItems and rpc::Assemble.
+constexpr auto kParse = [](const auto& request, int index) { return Parse(request, index); };
+constexpr auto kFillStatus = [](Outcome outcome, google::rpc::Status& item) {
+  item = errors::ToProto(ToStatus(outcome));
+};
 
 }  // namespace
 
@@ -116,77 +123,39 @@ InventoryApi::Reply<v1::ReleaseResponse> InventoryApi::Release(const v1::Release
   co_return v1::ReleaseResponse();
 }
 
-// Batches: an item that is malformed gets its own error, the others go on.
-
 InventoryApi::Reply<v1::BatchReserveResponse> InventoryApi::BatchReserve(const v1::BatchReserveRequest& request) {
-  if (auto status = CheckBatch(request.requests_size(), "requests"); !status.ok()) co_return status;
-  v1::BatchReserveResponse response;
-  std::vector<ReserveCommand> commands;
-  std::vector<v1::BatchReserveResponse::Result*> waiting;
-  for (int i = 0; i < request.requests_size(); ++i) {
-    absl::StatusOr<ReserveCommand> command = Parse(request.requests(i), i);
-    auto* item = response.add_results();
-    if (command.ok()) {
-      commands.push_back(*std::move(command));
-      waiting.push_back(item);
-    } else {
-      *item->mutable_error() = errors::ToProto(command.status());
-    }
-  }
-  if (commands.empty()) co_return response;
-  const auto results = co_await inventory_.Reserve(std::move(commands));
-  for (std::size_t i = 0; i < waiting.size(); ++i) {
-    if (const absl::Status status = Count(results[i]); !status.ok()) {
-      *waiting[i]->mutable_error() = errors::ToProto(status);
-    } else {
-      *waiting[i]->mutable_response() = ToProto(results[i]->hold);
-    }
-  }
-  co_return response;
+  if (auto status = rpc::CheckBatch(request.requests_size()); !status.ok()) co_return status;
+  auto batch = rpc::ParseItems<ReserveCommand>(request.requests(), kParse);
+  std::vector<absl::StatusOr<ReserveResult>> results;
+  if (!batch.commands.empty()) results = co_await inventory_.Reserve(std::move(batch.commands));
+  co_return rpc::Assemble<v1::BatchReserveResponse>(batch.errors, results,
+                                                    [this](const absl::StatusOr<ReserveResult>& result, auto& item) {
+                                                      if (const absl::Status status = Count(result); !status.ok()) {
+                                                        *item.mutable_error() = errors::ToProto(status);
+                                                      } else {
+                                                        *item.mutable_response() = ToProto(result->hold);
+                                                      }
+                                                    });
 }
 
 InventoryApi::Reply<v1::BatchConfirmResponse> InventoryApi::BatchConfirm(const v1::BatchConfirmRequest& request) {
-  if (auto status = CheckBatch(request.order_ids_size(), "order_ids"); !status.ok()) co_return status;
-  v1::BatchConfirmResponse response;
-  std::vector<std::string> order_ids;
-  std::vector<google::rpc::Status*> waiting;
-  for (int i = 0; i < request.order_ids_size(); ++i) {
-    absl::StatusOr<std::string> id = ParseOrderId(request.order_ids(i), "order_ids[" + std::to_string(i) + "]");
-    auto* item = response.add_results();
-    if (id.ok()) {
-      order_ids.push_back(*std::move(id));
-      waiting.push_back(item);
-    } else {
-      *item = errors::ToProto(id.status());
-    }
-  }
-  if (order_ids.empty()) co_return response;
-  const absl::StatusOr<std::vector<Outcome>> outcomes = co_await inventory_.Confirm(std::move(order_ids));
+  if (auto status = rpc::CheckBatch(request.order_ids_size(), "order_ids"); !status.ok()) co_return status;
+  auto batch = rpc::ParseItems<std::string>(request.order_ids(), [](const std::string& id, int index) {
+    return ParseOrderId(id, "order_ids[" + std::to_string(index) + "]");
+  });
+  absl::StatusOr<std::vector<Outcome>> outcomes = std::vector<Outcome>();
+  if (!batch.commands.empty()) outcomes = co_await inventory_.Confirm(std::move(batch.commands));
   if (!outcomes.ok()) co_return outcomes.status();
-  for (std::size_t i = 0; i < waiting.size(); ++i) *waiting[i] = errors::ToProto(ToStatus((*outcomes)[i]));
-  co_return response;
+  co_return rpc::Assemble<v1::BatchConfirmResponse>(batch.errors, *outcomes, kFillStatus);
 }
 
 InventoryApi::Reply<v1::BatchReleaseResponse> InventoryApi::BatchRelease(const v1::BatchReleaseRequest& request) {
-  if (auto status = CheckBatch(request.requests_size(), "requests"); !status.ok()) co_return status;
-  v1::BatchReleaseResponse response;
-  std::vector<ReleaseCommand> commands;
-  std::vector<google::rpc::Status*> waiting;
-  for (int i = 0; i < request.requests_size(); ++i) {
-    absl::StatusOr<ReleaseCommand> command = Parse(request.requests(i), i);
-    auto* item = response.add_results();
-    if (command.ok()) {
-      commands.push_back(*std::move(command));
-      waiting.push_back(item);
-    } else {
-      *item = errors::ToProto(command.status());
-    }
-  }
-  if (commands.empty()) co_return response;
-  const absl::StatusOr<std::vector<Outcome>> outcomes = co_await inventory_.Release(std::move(commands));
+  if (auto status = rpc::CheckBatch(request.requests_size()); !status.ok()) co_return status;
+  auto batch = rpc::ParseItems<ReleaseCommand>(request.requests(), kParse);
+  absl::StatusOr<std::vector<Outcome>> outcomes = std::vector<Outcome>();
+  if (!batch.commands.empty()) outcomes = co_await inventory_.Release(std::move(batch.commands));
   if (!outcomes.ok()) co_return outcomes.status();
-  for (std::size_t i = 0; i < waiting.size(); ++i) *waiting[i] = errors::ToProto(ToStatus((*outcomes)[i]));
-  co_return response;
+  co_return rpc::Assemble<v1::BatchReleaseResponse>(batch.errors, *outcomes, kFillStatus);
 }
 
 }  // namespace flotilla::inventory

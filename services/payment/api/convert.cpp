@@ -15,15 +15,11 @@ using validation::IsKey;
 using validation::IsName;
 using validation::IsUuid;
 
-absl::Status Invalid(int index, std::string_view field, std::string_view description) {
-  if (index == kNotInBatch) return errors::InvalidField(field, description);
-  return errors::InvalidField("requests[" + std::to_string(index) + "]." + std::string(field), description);
-}
-
 absl::StatusOr<Money> ParseAmount(const type::v1::Money& money, int index) {
-  if (!IsCurrency(money.currency_code())) return Invalid(index, "amount.currency_code", validation::kCurrencyRule);
+  if (!IsCurrency(money.currency_code()))
+    return rpc::InvalidItem(index, "amount.currency_code", validation::kCurrencyRule);
   if (money.minor_units() < 1 || money.minor_units() > kMaxAmount) {
-    return Invalid(index, "amount.minor_units", "must be 1 to 10^15");
+    return rpc::InvalidItem(index, "amount.minor_units", "must be 1 to 10^15");
   }
   return Money{money.currency_code(), money.minor_units()};
 }
@@ -31,35 +27,30 @@ absl::StatusOr<Money> ParseAmount(const type::v1::Money& money, int index) {
 }  // namespace
 
 absl::StatusOr<ChargeCommand> Parse(const v1::ChargeRequest& request, int index) {
-  if (!IsUuid(request.order_id())) return Invalid(index, "order_id", validation::kUuidRule);
-  if (!IsName(request.user_id())) return Invalid(index, "user_id", validation::kNameRule);
+  if (!IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
+  if (!IsName(request.user_id())) return rpc::InvalidItem(index, "user_id", validation::kNameRule);
   absl::StatusOr<Money> amount = ParseAmount(request.amount(), index);
   if (!amount.ok()) return amount.status();
   return ChargeCommand{absl::AsciiStrToLower(request.order_id()), request.user_id(), std::move(*amount)};
 }
 
 absl::StatusOr<std::string> Parse(const v1::RefundRequest& request, int index) {
-  if (!IsUuid(request.order_id())) return Invalid(index, "order_id", validation::kUuidRule);
+  if (!IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
   return absl::AsciiStrToLower(request.order_id());  // as PostgreSQL writes it
 }
 
 absl::StatusOr<DepositCommand> Parse(const v1::DepositRequest& request) {
-  if (!IsName(request.user_id())) return Invalid(kNotInBatch, "user_id", validation::kNameRule);
-  absl::StatusOr<Money> amount = ParseAmount(request.amount(), kNotInBatch);
+  if (!IsName(request.user_id())) return errors::InvalidField("user_id", validation::kNameRule);
+  absl::StatusOr<Money> amount = ParseAmount(request.amount(), rpc::kNotInBatch);
   if (!amount.ok()) return amount.status();
-  if (!IsKey(request.deposit_id())) return Invalid(kNotInBatch, "deposit_id", validation::kKeyRule);
+  if (!IsKey(request.deposit_id())) return errors::InvalidField("deposit_id", validation::kKeyRule);
   return DepositCommand{request.deposit_id(), request.user_id(), std::move(*amount)};
 }
 
 absl::StatusOr<WalletKey> ParseWallet(std::string_view user_id, std::string_view currency) {
-  if (!IsName(user_id)) return Invalid(kNotInBatch, "user_id", validation::kNameRule);
-  if (!IsCurrency(currency)) return Invalid(kNotInBatch, "currency_code", validation::kCurrencyRule);
+  if (!IsName(user_id)) return errors::InvalidField("user_id", validation::kNameRule);
+  if (!IsCurrency(currency)) return errors::InvalidField("currency_code", validation::kCurrencyRule);
   return WalletKey(user_id, currency);
-}
-
-absl::Status CheckBatch(int size) {
-  if (size >= 1 && size <= kMaxBatch) return absl::OkStatus();
-  return errors::InvalidField("requests", "must hold 1 to " + std::to_string(kMaxBatch) + " requests");
 }
 
 absl::Status UnknownAccount() {

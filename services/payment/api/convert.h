@@ -6,19 +6,16 @@
 #include "absl/status/statusor.h"
 #include "flotilla/payment/v1/payment_service.pb.h"
 #include "payment/domain/ledger.h"
+#include "rpc/batch_items.h"
 
 namespace flotilla::payment {
 
-inline constexpr int kMaxBatch = 1000;
-
 // Errors name the field: "amount.minor_units", or "requests[2].amount.minor_units" where `index` is that of a batch's
 // item.
-inline constexpr int kNotInBatch = -1;
-absl::StatusOr<ChargeCommand> Parse(const v1::ChargeRequest& request, int index = kNotInBatch);
-absl::StatusOr<std::string> Parse(const v1::RefundRequest& request, int index = kNotInBatch);  // the order id
+absl::StatusOr<ChargeCommand> Parse(const v1::ChargeRequest& request, int index = rpc::kNotInBatch);
+absl::StatusOr<std::string> Parse(const v1::RefundRequest& request, int index = rpc::kNotInBatch);  // the order id
 absl::StatusOr<DepositCommand> Parse(const v1::DepositRequest& request);
 absl::StatusOr<WalletKey> ParseWallet(std::string_view user_id, std::string_view currency);
-absl::Status CheckBatch(int size);
 
 // OK for kCharged and kDeposited.
 absl::Status ToStatus(ChargeOutcome outcome);

@@ -62,9 +62,9 @@ TEST(Convert, NamesTheWrongField) {
   deposit.set_deposit_id(std::string("a\0b", 3));
   EXPECT_EQ(Field(Parse(deposit).status()), "deposit_id");
   EXPECT_EQ(Field(ParseWallet("anna", "EURO").status()), "currency_code");
-  EXPECT_EQ(Field(CheckBatch(0)), "requests");
-  EXPECT_EQ(Field(CheckBatch(kMaxBatch + 1)), "requests");
-  EXPECT_TRUE(CheckBatch(kMaxBatch).ok());
+  EXPECT_EQ(Field(rpc::CheckBatch(0)), "requests");
+  EXPECT_EQ(Field(rpc::CheckBatch(rpc::kMaxBatch + 1)), "requests");
+  EXPECT_TRUE(rpc::CheckBatch(rpc::kMaxBatch).ok());
 }
 
 TEST(Convert, OutcomesHaveReasonsAProgramCanRead) {

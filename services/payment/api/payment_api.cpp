@@ -9,6 +9,7 @@
 
 #include "errors/errors.h"
 #include "payment/api/convert.h"
+#include "rpc/batch_items.h"
 #include "telemetry/metrics.h"
 
 namespace flotilla::payment {
@@ -17,45 +18,8 @@ namespace {
 constexpr char kCharges[] = "flotilla_payment_charges_total";
 constexpr char kChargesHelp[] = "Charges answered, repeats included";
 
-// The items of a batch request that are well-formed, and what is wrong with the others.
-template <class Command>
-struct ParsedBatch {
-  std::vector<Command> commands;
-  std::vector<std::pair<int, absl::Status>> errors;  // by index, ascending
-};
-
-template <class Command, class Requests>
-ParsedBatch<Command> ParseBatch(const Requests& requests) {
-  ParsedBatch<Command> batch;
-  batch.commands.reserve(static_cast<std::size_t>(requests.size()));
-  for (int i = 0; i < requests.size(); ++i) {
-    absl::StatusOr<Command> command = Parse(requests[i], i);
-    if (command.ok()) {
-      batch.commands.push_back(*std::move(command));
-    } else {
-      batch.errors.emplace_back(i, command.status());
-    }
-  }
-  return batch;
-}
-
-// Puts the two back together in the order of the requests; `fill` sets one item from one result.
-template <class Response, class Errors, class Results, class Fill>
-Response Assemble(int size, const Errors& errors, const Results& results, Fill fill) {
-  Response response;
-  response.mutable_results()->Reserve(size);
-  auto error = errors.begin();
-  auto result = results.begin();
-  for (int i = 0; i < size; ++i) {
-    auto* item = response.add_results();
-    if (error != errors.end() && error->first == i) {
-      *item->mutable_error() = errors::ToProto((error++)->second);
-    } else {
-      fill(*result++, *item);
-    }
-  }
-  return response;
-}
+// For rpc::ParseItems.
+constexpr auto kParse = [](const auto& request, int index) { return Parse(request, index); };
 
 }  // namespace
 
@@ -138,8 +102,8 @@ PaymentApi::Reply<v1::RefundResponse> PaymentApi::Refund(const v1::RefundRequest
 }
 
 PaymentApi::Reply<v1::BatchChargeResponse> PaymentApi::BatchCharge(const v1::BatchChargeRequest& request) {
-  if (absl::Status status = CheckBatch(request.requests_size()); !status.ok()) co_return status;
-  auto batch = ParseBatch<ChargeCommand>(request.requests());
+  if (absl::Status status = rpc::CheckBatch(request.requests_size()); !status.ok()) co_return status;
+  auto batch = rpc::ParseItems<ChargeCommand>(request.requests(), kParse);
   absl::StatusOr<std::vector<ChargeResult>> results = std::vector<ChargeResult>();
   if (!batch.commands.empty()) results = co_await ledger_.Charge(std::move(batch.commands));
   if (!results.ok()) co_return results.status();
@@ -147,26 +111,25 @@ PaymentApi::Reply<v1::BatchChargeResponse> PaymentApi::BatchCharge(const v1::Bat
                                      [](const ChargeResult& r) { return r.outcome == ChargeOutcome::kCharged; });
   charged_.Increment(static_cast<double>(charged));
   refused_.Increment(static_cast<double>(static_cast<std::ptrdiff_t>(results->size()) - charged));
-  co_return Assemble<v1::BatchChargeResponse>(
-      request.requests_size(), batch.errors, *results, [](const ChargeResult& result, auto& item) {
-        if (const absl::Status status = ToStatus(result.outcome); !status.ok()) {
-          *item.mutable_error() = errors::ToProto(status);
-        } else {
-          *item.mutable_response() = ToProto(result);
-        }
-      });
+  co_return rpc::Assemble<v1::BatchChargeResponse>(batch.errors, *results, [](const ChargeResult& result, auto& item) {
+    if (const absl::Status status = ToStatus(result.outcome); !status.ok()) {
+      *item.mutable_error() = errors::ToProto(status);
+    } else {
+      *item.mutable_response() = ToProto(result);
+    }
+  });
 }
 
 PaymentApi::Reply<v1::BatchRefundResponse> PaymentApi::BatchRefund(const v1::BatchRefundRequest& request) {
-  if (absl::Status status = CheckBatch(request.requests_size()); !status.ok()) co_return status;
-  auto batch = ParseBatch<std::string>(request.requests());
+  if (absl::Status status = rpc::CheckBatch(request.requests_size()); !status.ok()) co_return status;
+  auto batch = rpc::ParseItems<std::string>(request.requests(), kParse);
   absl::StatusOr<std::vector<RefundResult>> results = std::vector<RefundResult>();
   if (!batch.commands.empty()) results = co_await ledger_.Refund(std::move(batch.commands));
   if (!results.ok()) co_return results.status();
   refunds_.Increment(static_cast<double>(results->size()));
-  co_return Assemble<v1::BatchRefundResponse>(
-      request.requests_size(), batch.errors, *results,
-      [](const RefundResult& result, auto& item) { *item.mutable_response() = ToProto(result); });
+  co_return rpc::Assemble<v1::BatchRefundResponse>(batch.errors, *results, [](const RefundResult& result, auto& item) {
+    *item.mutable_response() = ToProto(result);
+  });
 }
 
 }  // namespace flotilla::payment
