@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "async/stop_signal.h"
 #include "events/log.h"
 #include "events/nats_client.h"
 #include "telemetry/log.h"
@@ -61,27 +60,13 @@ struct Consumer::Impl {
   }
 
   ~Impl() {
-    {
-      std::lock_guard lock(mutex);
-      stopping = true;
-    }
-    wakeup.notify_all();
+    stop.Set();
     thread.join();
-  }
-
-  void Sleep(absl::Duration duration) {
-    std::unique_lock lock(mutex);
-    wakeup.wait_for(lock, absl::ToChronoNanoseconds(duration), [this] { return stopping; });
-  }
-
-  bool Stopping() {
-    std::lock_guard lock(mutex);
-    return stopping;
   }
 
   void Run() {
     bool failing = false;
-    while (!Stopping()) {
+    while (!stop.IsSet()) {
       absl::Status status = subscription ? absl::OkStatus() : Subscribe();
       if (status.ok()) status = FetchAndApply();
       if (status.ok()) {
@@ -95,7 +80,7 @@ struct Consumer::Impl {
       failing = true;
       subscription.reset();
       js.reset();
-      Sleep(kReconnectWait);
+      stop.WaitFor(kReconnectWait);
     }
     // What was acknowledged last should reach the server.
     if (nats) natsConnection_FlushTimeout(nats.get(), 500);
@@ -171,7 +156,7 @@ struct Consumer::Impl {
     Messages messages;
     const absl::Time started = absl::Now();
     natsStatus status = Fetch(messages, batch_limit, true);
-    if (status == NATS_TIMEOUT && absl::Now() - started < absl::Milliseconds(kFetchMs / 2) && !Stopping()) {
+    if (status == NATS_TIMEOUT && absl::Now() - started < absl::Milliseconds(kFetchMs / 2) && !stop.IsSet()) {
       // A server that answers no_wait at once even so: wait for one message in the plain way.
       status = Fetch(messages, 1, false);
     }
@@ -201,7 +186,7 @@ struct Consumer::Impl {
     // Smaller and smaller batches: one event that cannot be applied does not hold up the others.
     batch_limit = std::max(1, batch_limit / 2);
     // The wait is here, not in the nak: nats-server 2.9 redelivers after a delayed nak only when the ack wait is over.
-    Sleep(backoff);
+    stop.WaitFor(backoff);
     for (natsMsg* message : messages.span()) natsMsg_Nak(message, nullptr);
     backoff = std::min(2 * backoff, kMaxBackoff);
     return absl::OkStatus();
@@ -212,9 +197,7 @@ struct Consumer::Impl {
   prometheus::Counter& consumed =
       telemetry::Counter("flotilla_events_consumed_total", "Events applied and acknowledged.");
 
-  std::mutex mutex;
-  std::condition_variable wakeup;
-  bool stopping = false;
+  async::StopSignal stop;
 
   // The thread's own.
   NatsConnection nats;

@@ -111,6 +111,11 @@ std::string Describe(const pqxx::sql_error& error) {
   return absl::StrCat("SQLSTATE ", error.sqlstate(), ": ", FirstLine(error.what()));
 }
 
+Options Named(Options options, std::string_view purpose) {
+  options.application_name.append(" ").append(purpose);
+  return options;
+}
+
 struct Session::Impl {
   explicit Impl(Options o) : options(std::move(o)) {}
 
@@ -352,6 +357,15 @@ std::string FromBytes(std::string_view hex) {
     const int low = kDigit[static_cast<unsigned char>(hex[2 * i + 1])];
     if (high < 0 || low < 0) throw std::invalid_argument("not a bytea in hex format");
     out[i] = static_cast<char>(high << 4 | low);
+  }
+  return out;
+}
+
+std::vector<std::string> Elements(const pqxx::field& array) {
+  std::vector<std::string> out;
+  auto parser = array.as_array();
+  for (auto item = parser.get_next(); item.first != pqxx::array_parser::done; item = parser.get_next()) {
+    if (item.first == pqxx::array_parser::string_value) out.push_back(item.second);
   }
   return out;
 }

@@ -25,6 +25,9 @@ struct Options {
   int max_attempts = 4;
 };
 
+// The same options for a connection of its own: shown by pg_stat_activity as "flotilla-order place", say.
+Options Named(Options options, std::string_view purpose);
+
 // A named statement, prepared on first use of every connection. Usually a namespace-scope constant.
 struct Statement {
   const char* name;
@@ -110,6 +113,7 @@ std::string ByteArray(std::span<const std::string> bytes);
 std::string ByteArray(std::span<const std::string_view> bytes);
 std::string Bytes(std::string_view bytes);    // one bytea parameter ("\x...")
 std::string FromBytes(std::string_view hex);  // a bytea result field
+std::vector<std::string> Elements(const pqxx::field& array);
 
 // SQL text of one migration, in order; `name` such as "001_stock.sql". Compiled in (see flotilla_migrations in CMake).
 struct Migration {

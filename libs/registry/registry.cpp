@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
 #include <set>
 #include <thread>
 
+#include "async/stop_signal.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "registry/etcd.h"
@@ -57,28 +57,6 @@ class Outage {
   bool away_ = false;
 };
 
-// A thread's wait that its owner can end.
-class Pause {
- public:
-  // False once stopped.
-  bool For(absl::Duration duration) {
-    std::unique_lock lock(mutex_);
-    return !wake_.wait_for(lock, absl::ToChronoNanoseconds(duration), [this] { return stopped_; });
-  }
-  void Stop() {
-    {
-      std::lock_guard lock(mutex_);
-      stopped_ = true;
-    }
-    wake_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopped_ = false;
-};
-
 }  // namespace
 
 struct Registration::Impl {
@@ -100,11 +78,11 @@ struct Registration::Impl {
         renewed = now;
         registered.store(true);
         pause = kFirstPause;
-        if (!waiting.For(options.lease_ttl / 3)) return;
+        if (stop.WaitFor(options.lease_ttl / 3)) return;
       } else {
         // While etcd is away the key may outlive the outage, so a failed renewal is not yet the end of the lease.
         if (now - renewed > absl::ToChronoNanoseconds(options.lease_ttl)) registered.store(false);
-        if (!waiting.For(pause)) return;
+        if (stop.WaitFor(pause)) return;
         pause = std::min(2 * pause, kLongestPause);
       }
     }
@@ -144,7 +122,7 @@ struct Registration::Impl {
   std::chrono::steady_clock::time_point renewed;
   Outage outage;
   std::atomic<bool> registered = false;
-  Pause waiting;
+  async::StopSignal stop;
   std::thread thread;  // last: uses all of the above
 };
 
@@ -156,7 +134,7 @@ Registration::~Registration() { Deregister(); }
 
 void Registration::Deregister() {
   if (!impl_->thread.joinable()) return;
-  impl_->waiting.Stop();
+  impl_->stop.Set();
   impl_->etcd.Interrupt();
   impl_->thread.join();
   impl_->registered.store(false);
@@ -171,7 +149,7 @@ struct Resolver::Impl {
   Impl(const Options& options, const std::string& service)
       : prefix(Prefix(service)), etcd(options.etcd), thread([this] { Run(); }) {}
   ~Impl() {
-    waiting.Stop();
+    stop.Set();
     etcd.Interrupt();
     thread.join();
   }
@@ -204,7 +182,7 @@ struct Resolver::Impl {
                    return true;
                  })
           .IgnoreError();
-    } while (waiting.For(pause));
+    } while (!stop.WaitFor(pause));
   }
 
   void Set(const std::string& key, const std::string& value) {
@@ -229,7 +207,7 @@ struct Resolver::Impl {
   std::mutex mutex;                          // guards the rest, and serializes on_change
   std::vector<std::string> addresses;
   std::function<void(std::vector<std::string>)> on_change;
-  Pause waiting;
+  async::StopSignal stop;
   std::thread thread;  // last: uses all of the above
 };
 

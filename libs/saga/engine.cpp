@@ -8,6 +8,8 @@
 #include <unordered_set>
 
 #include "absl/time/clock.h"
+#include "async/stop_signal.h"
+#include "batch/spread.h"
 #include "batch/worker_batcher.h"
 #include "errors/errors.h"
 #include "saga/saga.h"
@@ -74,11 +76,9 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         definitions(std::move(d)),
         decisions({.name = "saga decisions"},
                   [this](int) {
-                    auto store = std::make_shared<Store>(Named("saga decisions"));
-                    return [store](const std::vector<Decision>& batch) {
-                      const auto held = store->Decide(batch);
-                      if (!held.ok()) return std::vector<absl::StatusOr<bool>>(batch.size(), held.status());
-                      return std::vector<absl::StatusOr<bool>>(held->begin(), held->end());
+                    auto store = std::make_shared<Store>(postgres::Named(options.postgres, "saga decisions"));
+                    return [store](const std::vector<Decision>& asked) {
+                      return batch::Spread(store->Decide(asked), asked.size());
                     };
                   }),
         in_flight_gauge(telemetry::Gauge("flotilla_saga_in_flight", "Sagas running on this instance")),
@@ -87,12 +87,6 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         recovered_counter(telemetry::Counter("flotilla_saga_recovered_total", "Orphaned sagas taken over")) {
     for (const Definition& definition : definitions) known.push_back({definition.type, definition.version});
     renewer = std::thread([this] { RenewLeases(); });
-  }
-
-  postgres::Options Named(const char* part) const {
-    postgres::Options named = options.postgres;
-    named.application_name += std::string(" ") + part;
-    return named;
   }
 
   const Definition* Find(const Record& record) const {
@@ -249,9 +243,9 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   // Most sagas end long before a third of their lease and cost nothing here. Nothing else runs on this thread: what is
   // slow would let leases run out.
   void RenewLeases() {
-    Store store(Named("saga leases"));
+    Store store(postgres::Named(options.postgres, "saga leases"));
     store.Renew({}, options.lease).status().IgnoreError();  // connects before the first lease depends on it
-    while (!Wait(options.lease / 3, stop_renewing)) {
+    while (!stop_renewing.WaitFor(options.lease / 3)) {
       std::vector<std::shared_ptr<Flight>> slow;
       std::vector<Record> records;
       {
@@ -286,12 +280,12 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   // ---- recovery ----
 
   void Recover(std::vector<async::Executor*> executors) {
-    Store store(Named("saga recovery"));
+    Store store(postgres::Named(options.postgres, "saga recovery"));
     std::size_t next = 0;
     absl::Duration pause = absl::ZeroDuration();
     const std::size_t batch = std::min(options.claim_batch, options.max_recovering);
     absl::Time next_summary = absl::InfinitePast();
-    while (!Wait(pause, stop_recovering)) {
+    while (!stop_recovering.WaitFor(pause)) {
       if (absl::Now() >= next_summary) {
         next_summary = absl::Now() + kSummaryPeriod;
         if (const auto summary = store.Summarize(); summary.ok()) {
@@ -327,29 +321,15 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     --self->recovering;
   }
 
-  // True once `stop` is set, else false after `duration`.
-  bool Wait(absl::Duration duration, const std::atomic<bool>& stop) {
-    std::unique_lock lock(mutex);
-    return wake.wait_for(lock, absl::ToChronoNanoseconds(duration), [&] { return stop.load(); });
-  }
-
-  void Set(std::atomic<bool>& flag) {
-    {
-      std::lock_guard lock(mutex);
-      flag.store(true);
-    }
-    wake.notify_all();
-  }
-
   void Stop(absl::Duration grace) {
-    Set(stop_recovering);
+    stop_recovering.Set();
     if (recoverer.joinable()) recoverer.join();
     {
       std::unique_lock lock(mutex);
       ended.wait_for(lock, absl::ToChronoNanoseconds(grace), [this] { return flights.empty(); });
     }
     stopped.store(true);
-    Set(stop_renewing);
+    stop_renewing.Set();
     if (renewer.joinable()) renewer.join();
   }
 
@@ -358,9 +338,9 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   std::vector<KnownDefinition> known;
 
   std::mutex mutex;
-  std::condition_variable wake, ended;
+  std::condition_variable ended;
   std::unordered_set<std::shared_ptr<Flight>> flights;  // under the mutex
-  std::atomic<bool> stop_recovering = false, stop_renewing = false;
+  async::StopSignal stop_recovering, stop_renewing;
   std::atomic<bool> stopped = false;  // steps end at their next boundary
   std::atomic<int> recovering = 0;
   std::atomic<std::int64_t> started = 0, completed = 0, compensated = 0, parked = 0, recovered = 0;

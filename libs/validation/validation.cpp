@@ -3,11 +3,14 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "errors/errors.h"
 
 namespace flotilla::validation {
 namespace {
 
 constexpr std::size_t kMaxLength = 64;
+constexpr int kDefaultPage = 50;
+constexpr int kMaxPage = 1000;
 
 bool Fits(std::string_view text) { return !text.empty() && text.size() <= kMaxLength; }
 
@@ -35,6 +38,17 @@ bool IsUuid(std::string_view text) {
 bool IsCurrency(std::string_view text) {
   return text.size() == 3 &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isupper(c); });
+}
+
+absl::Status CheckUser(std::string_view user_id) {
+  if (!user_id.empty()) return absl::OkStatus();
+  return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER",
+                      "the call carries no user (metadata flotilla-user)");
+}
+
+absl::StatusOr<int> PageSize(std::int32_t page_size) {
+  if (page_size < 0 || page_size > kMaxPage) return errors::InvalidField("page_size", "must be 0 to 1000");
+  return page_size == 0 ? kDefaultPage : page_size;
 }
 
 }  // namespace flotilla::validation

@@ -1,7 +1,12 @@
-// The forms that ids and names take in the fleet's requests, with the words for the error where one is broken.
+// What the fleet's requests have in common: the forms of ids and names, with the words for the error where one is
+// broken; the caller; pages.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace flotilla::validation {
 
@@ -17,5 +22,10 @@ bool IsKey(std::string_view text);
 // Either case.
 bool IsUuid(std::string_view text);
 bool IsCurrency(std::string_view text);
+
+// UNAUTHENTICATED (NO_USER) where the call carries no user.
+absl::Status CheckUser(std::string_view user_id);
+// The rows of one page of a list: 50 where the request says 0. INVALID_ARGUMENT beyond 1,000.
+absl::StatusOr<int> PageSize(std::int32_t page_size);
 
 }  // namespace flotilla::validation

@@ -36,5 +36,16 @@ TEST(Validation, Currencies) {
   for (const char* bad : {"", "eur", "EU", "EURO", "E1R"}) EXPECT_FALSE(IsCurrency(bad)) << bad;
 }
 
+TEST(Validation, Users) {
+  EXPECT_EQ(CheckUser("u"), absl::OkStatus());
+  EXPECT_EQ(CheckUser("").code(), absl::StatusCode::kUnauthenticated);
+}
+
+TEST(Validation, Pages) {
+  EXPECT_EQ(*PageSize(0), 50);
+  EXPECT_EQ(*PageSize(1000), 1000);
+  for (const int bad : {-1, 1001}) EXPECT_EQ(PageSize(bad).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace flotilla::validation

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "errors/errors.h"
+#include "google/protobuf/util/time_util.h"
 #include "validation/validation.h"
 
 namespace flotilla::inventory {
@@ -20,10 +21,6 @@ constexpr absl::Duration kDefaultHold = absl::Minutes(5);
 constexpr absl::Duration kShortestHold = absl::Seconds(1);
 constexpr absl::Duration kLongestHold = absl::Hours(1);
 
-absl::Status Invalid(int index, const std::string& field, const char* rule) {
-  return errors::InvalidField(index == kNotInBatch ? field : "requests[" + std::to_string(index) + "]." + field, rule);
-}
-
 }  // namespace
 
 absl::StatusOr<std::string> ParseOrderId(const std::string& order_id, const std::string& field) {
@@ -35,27 +32,23 @@ absl::Status CheckSku(const std::string& sku) {
   return IsName(sku) ? absl::OkStatus() : errors::InvalidField("sku", validation::kNameRule);
 }
 
-absl::Status CheckBatch(int size, const char* field) {
-  if (size >= 1 && size <= kMaxBatch) return absl::OkStatus();
-  return errors::InvalidField(field, "must hold 1 to " + std::to_string(kMaxBatch));
-}
-
 absl::StatusOr<ReserveCommand> Parse(const v1::ReserveRequest& request, int index) {
   ReserveCommand command;
-  if (!validation::IsUuid(request.order_id())) return Invalid(index, "order_id", validation::kUuidRule);
+  if (!validation::IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
   command.order_id = absl::AsciiStrToLower(request.order_id());
   if (request.lines_size() < 1 || request.lines_size() > kMaxLines) {
-    return Invalid(index, "lines", "must hold 1 to 100 lines");
+    return rpc::InvalidItem(index, "lines", "must hold 1 to 100 lines");
   }
   std::set<std::string_view> skus;
   command.lines.reserve(static_cast<std::size_t>(request.lines_size()));
   for (int i = 0; i < request.lines_size(); ++i) {
     const auto& line = request.lines(i);
     const auto field = [i](const char* name) { return "lines[" + std::to_string(i) + "]." + name; };
-    if (!IsName(line.sku())) return Invalid(index, field("sku"), validation::kNameRule);
-    if (!skus.insert(line.sku()).second) return Invalid(index, field("sku"), "stands in an earlier line already");
+    if (!IsName(line.sku())) return rpc::InvalidItem(index, field("sku"), validation::kNameRule);
+    if (!skus.insert(line.sku()).second)
+      return rpc::InvalidItem(index, field("sku"), "stands in an earlier line already");
     if (line.quantity() < 1 || line.quantity() > kMaxQuantity) {
-      return Invalid(index, field("quantity"), "must be 1 to 1000000");
+      return rpc::InvalidItem(index, field("quantity"), "must be 1 to 1000000");
     }
     command.lines.push_back({line.sku(), line.quantity()});
   }
@@ -63,14 +56,14 @@ absl::StatusOr<ReserveCommand> Parse(const v1::ReserveRequest& request, int inde
   if (request.has_hold()) {
     command.hold = absl::Seconds(request.hold().seconds()) + absl::Nanoseconds(request.hold().nanos());
     if (command.hold < kShortestHold || command.hold > kLongestHold) {
-      return Invalid(index, "hold", "must be 1 s to 1 h");
+      return rpc::InvalidItem(index, "hold", "must be 1 s to 1 h");
     }
   }
   return command;
 }
 
 absl::StatusOr<ReleaseCommand> Parse(const v1::ReleaseRequest& request, int index) {
-  if (!validation::IsUuid(request.order_id())) return Invalid(index, "order_id", validation::kUuidRule);
+  if (!validation::IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
   return ReleaseCommand{absl::AsciiStrToLower(request.order_id()), request.return_sold()};
 }
 
@@ -167,9 +160,8 @@ v1::ReserveResponse ToProto(const Hold& hold) {
     out->mutable_unit_price()->set_minor_units(line.unit_price);
     out->mutable_unit_price()->set_currency_code(hold.currency);
   }
-  const std::int64_t micros = absl::ToUnixMicros(hold.expires_at);
-  response.mutable_expires_at()->set_seconds(micros / 1000000);
-  response.mutable_expires_at()->set_nanos(static_cast<int>(micros % 1000000) * 1000);
+  *response.mutable_expires_at() =
+      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(hold.expires_at));
   return response;
 }
 

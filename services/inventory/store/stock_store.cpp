@@ -7,6 +7,7 @@ namespace flotilla::inventory {
 namespace {
 
 using postgres::Array;
+using postgres::Elements;
 using postgres::Statement;
 using postgres::Transaction;
 
@@ -101,15 +102,6 @@ struct Change {
   std::int64_t available = 0, reserved = 0, sold = 0;
 };
 using Changes = std::map<std::string, Change>;
-
-std::vector<std::string> Elements(const pqxx::field& field) {
-  std::vector<std::string> out;
-  auto parser = field.as_array();
-  for (auto item = parser.get_next(); item.first != pqxx::array_parser::done; item = parser.get_next()) {
-    if (item.first == pqxx::array_parser::string_value) out.push_back(item.second);
-  }
-  return out;
-}
 
 StoredHold HoldFrom(const pqxx::row& row) {
   StoredHold stored;

@@ -11,11 +11,6 @@ namespace {
 constexpr std::size_t kItemsPerTransaction = 512;
 constexpr std::size_t kItemsPerScript = 1024;
 
-postgres::Options Named(postgres::Options options, const char* worker) {
-  options.application_name += std::string(" ") + worker;
-  return options;
-}
-
 }  // namespace
 
 Inventory::Inventory(const postgres::Options& postgres, const redis::Options& redis)
@@ -32,30 +27,33 @@ Inventory::Inventory(const postgres::Options& postgres, const redis::Options& re
                 return WriteGate(*gate, writes);
               };
             }),
-      reserve_({.name = "reserve", .max_batch = 512, .max_queue = 8192},
-               [postgres](int) {
-                 return [store = std::make_shared<StockStore>(Named(postgres, "reserve"))](const auto& requests) {
-                   return batch::FlushTogether<ReserveResult>(requests, kItemsPerTransaction,
-                                                              [&](auto items) { return store->Reserve(items); });
-                 };
-               }),
-      confirm_({.name = "confirm", .max_batch = 512, .max_queue = 8192},
-               [postgres](int) {
-                 return [store = std::make_shared<StockStore>(Named(postgres, "confirm"))](const auto& requests) {
-                   return batch::FlushTogether<Outcome>(requests, kItemsPerTransaction,
-                                                        [&](auto items) { return store->Confirm(items); });
-                 };
-               }),
-      release_({.name = "release", .max_batch = 512, .max_queue = 8192},
-               [postgres](int) {
-                 return [store = std::make_shared<StockStore>(Named(postgres, "release"))](const auto& requests) {
-                   return batch::FlushTogether<ReleaseResult>(requests, kItemsPerTransaction,
-                                                              [&](auto items) { return store->Release(items); });
-                 };
-               }),
+      reserve_(
+          {.name = "reserve", .max_batch = 512, .max_queue = 8192},
+          [postgres](int) {
+            return [store = std::make_shared<StockStore>(postgres::Named(postgres, "reserve"))](const auto& requests) {
+              return batch::FlushTogether<ReserveResult>(requests, kItemsPerTransaction,
+                                                         [&](auto items) { return store->Reserve(items); });
+            };
+          }),
+      confirm_(
+          {.name = "confirm", .max_batch = 512, .max_queue = 8192},
+          [postgres](int) {
+            return [store = std::make_shared<StockStore>(postgres::Named(postgres, "confirm"))](const auto& requests) {
+              return batch::FlushTogether<Outcome>(requests, kItemsPerTransaction,
+                                                   [&](auto items) { return store->Confirm(items); });
+            };
+          }),
+      release_(
+          {.name = "release", .max_batch = 512, .max_queue = 8192},
+          [postgres](int) {
+            return [store = std::make_shared<StockStore>(postgres::Named(postgres, "release"))](const auto& requests) {
+              return batch::FlushTogether<ReleaseResult>(requests, kItemsPerTransaction,
+                                                         [&](auto items) { return store->Release(items); });
+            };
+          }),
       admin_({.name = "admin", .max_batch = 64},
              [postgres](int) {
-               return [store = std::make_shared<StockStore>(Named(postgres, "admin"))](
+               return [store = std::make_shared<StockStore>(postgres::Named(postgres, "admin"))](
                           const std::vector<AdminCommand>& commands) {
                  std::vector<absl::StatusOr<AdminResult>> results;
                  for (const AdminCommand& command : commands) {
@@ -71,7 +69,7 @@ Inventory::Inventory(const postgres::Options& postgres, const redis::Options& re
                };
              }),
       read_({.name = "read"}, [postgres](int) {
-        return [store = std::make_shared<StockStore>(Named(postgres, "read"))](
+        return [store = std::make_shared<StockStore>(postgres::Named(postgres, "read"))](
                    const std::vector<std::vector<std::string>>& requests) {
           std::vector<std::string> skus;
           for (const auto& request : requests) skus.insert(skus.end(), request.begin(), request.end());

@@ -20,21 +20,14 @@ Keeper::Keeper(const postgres::Options& postgres, const redis::Options& redis, I
       thread_([this] { Run(); }) {}
 
 Keeper::~Keeper() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
+  stop_.Set();
   thread_.join();
 }
 
 void Keeper::Run() {
-  std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, absl::ToChronoNanoseconds(options_.period), [this] { return stopping_; })) {
-    lock.unlock();
+  while (!stop_.WaitFor(options_.period)) {
     ExpireHolds();
     HealGate();
-    lock.lock();
   }
 }
 

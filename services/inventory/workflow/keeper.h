@@ -1,13 +1,12 @@
 // Background work on a thread of its own, in every instance: returns expired holds, and heals the gate from SQL.
 #pragma once
 
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <string>
 #include <thread>
 
 #include "absl/time/time.h"
+#include "async/stop_signal.h"
 #include "inventory/gate/stock_gate.h"
 #include "inventory/store/stock_store.h"
 #include "inventory/workflow/inventory.h"
@@ -43,9 +42,7 @@ class Keeper {
   prometheus::Gauge& drift_;
   prometheus::Counter& healed_;
   prometheus::Counter& expired_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
+  async::StopSignal stop_;
   std::thread thread_;  // last: uses all of the above
 };
 

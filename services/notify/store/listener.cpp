@@ -2,12 +2,10 @@
 
 #include <poll.h>
 
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include "absl/strings/str_split.h"
+#include "async/stop_signal.h"
 #include "notify/store/notification_store.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
@@ -16,7 +14,7 @@ namespace flotilla::notify {
 namespace {
 
 constexpr int kTurnMs = 250;  // how long a stop may take
-constexpr std::chrono::milliseconds kReconnectWait(200);
+constexpr absl::Duration kReconnectWait = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -25,21 +23,12 @@ struct Listener::Impl {
       : options(std::move(o)), on_news(std::move(news)), on_gap(std::move(gap)), thread([this] { Run(); }) {}
 
   ~Impl() {
-    {
-      std::lock_guard lock(mutex);
-      stopping = true;
-    }
-    wakeup.notify_all();
+    stop.Set();
     thread.join();
   }
 
-  bool Stopping() {
-    std::lock_guard lock(mutex);
-    return stopping;
-  }
-
   void Run() {
-    for (bool failing = false; !Stopping();) {
+    for (bool failing = false; !stop.IsSet();) {
       try {
         Listen(failing);
         return;
@@ -49,8 +38,7 @@ struct Listener::Impl {
         }
         failing = true;
       }
-      std::unique_lock lock(mutex);
-      wakeup.wait_for(lock, kReconnectWait, [this] { return stopping; });
+      stop.WaitFor(kReconnectWait);
     }
   }
 
@@ -69,7 +57,7 @@ struct Listener::Impl {
     if (failing) telemetry::Info("listener: listening again");
     failing = false;
     on_gap();
-    while (!Stopping()) {
+    while (!stop.IsSet()) {
       // Not libpqxx's own wait: select() cannot take a descriptor above 1023.
       pollfd ready{connection->sock(), POLLIN, 0};
       if (poll(&ready, 1, kTurnMs) > 0) connection->get_notifs();
@@ -79,16 +67,14 @@ struct Listener::Impl {
   const postgres::Options options;
   const std::function<void(const std::vector<std::string>&)> on_news;
   const std::function<void()> on_gap;
-  std::mutex mutex;
-  std::condition_variable wakeup;
-  bool stopping = false;
+  async::StopSignal stop;
   std::thread thread;
 };
 
 Listener::Listener(postgres::Options options, std::function<void(const std::vector<std::string>&)> on_news,
                    std::function<void()> on_gap) {
-  options.application_name = "flotilla-notify listener";
-  impl_ = std::make_unique<Impl>(std::move(options), std::move(on_news), std::move(on_gap));
+  impl_ =
+      std::make_unique<Impl>(postgres::Named(std::move(options), "listener"), std::move(on_news), std::move(on_gap));
 }
 Listener::~Listener() = default;
 

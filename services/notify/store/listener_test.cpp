@@ -62,8 +62,7 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
   ASSERT_TRUE(store.Apply(News(350, "first")).ok());
   EXPECT_TRUE(Eventually([&] { return count() == 350; })) << count();
 
-  database.Query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'flotilla-notify listener'");
+  database.Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test listener'");
   ASSERT_TRUE(Eventually([&] { return gaps == 2; }));
   {
     std::lock_guard lock(mutex);

@@ -12,19 +12,11 @@ namespace {
 
 constexpr int kMaxItems = 100;
 constexpr std::int64_t kMaxQuantity = 1000000;
-constexpr int kDefaultPage = 50;
-constexpr int kMaxPage = 1000;
-
-absl::Status CheckUser(const std::string& user_id) {
-  if (!user_id.empty()) return absl::OkStatus();
-  return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER",
-                      "the call carries no user (metadata flotilla-user)");
-}
 
 }  // namespace
 
 absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
   if (!validation::IsKey(request.idempotency_key())) {
     return errors::InvalidField("idempotency_key", validation::kKeyRule);
   }
@@ -55,19 +47,18 @@ absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderReq
 }
 
 absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
   if (!validation::IsUuid(order_id)) return errors::InvalidField("order_id", validation::kUuidRule);
   return OrderKey{user_id, absl::AsciiStrToLower(order_id)};
 }
 
 absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
-  if (request.page_size() < 0 || request.page_size() > kMaxPage) {
-    return errors::InvalidField("page_size", "must be 0 to 1000");
-  }
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
+  const absl::StatusOr<int> page_size = validation::PageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
   ListQuery query;
   query.user_id = user_id;
-  query.limit = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  query.limit = *page_size;
   if (!request.page_token().empty()) {
     const std::string& token = request.page_token();
     const std::size_t dot = token.find('.');

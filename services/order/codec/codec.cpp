@@ -1,21 +1,10 @@
 #include "order/codec/codec.h"
 
 #include "flotilla/order/v1/order_event.pb.h"
+#include "google/protobuf/util/time_util.h"
 
 namespace flotilla::order {
-namespace {
-
-void Set(absl::Time time, google::protobuf::Timestamp* out) {
-  const std::int64_t micros = absl::ToUnixMicros(time);
-  out->set_seconds(micros / 1000000);
-  out->set_nanos(static_cast<int>(micros % 1000000) * 1000);
-}
-
-absl::Time Get(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixMicros(time.seconds() * 1000000 + time.nanos() / 1000);
-}
-
-}  // namespace
+using google::protobuf::util::TimeUtil;
 
 v1::Order ToProto(const Order& order) {
   v1::Order proto;
@@ -33,8 +22,8 @@ v1::Order ToProto(const Order& order) {
   proto.mutable_total()->set_currency_code(order.currency);
   proto.mutable_total()->set_minor_units(order.total);
   proto.set_cancel_reason(order.cancel_reason);
-  Set(order.created_at, proto.mutable_create_time());
-  Set(order.updated_at, proto.mutable_update_time());
+  *proto.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(order.created_at));
+  *proto.mutable_update_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(order.updated_at));
   proto.set_version(order.version);
   return proto;
 }
@@ -51,8 +40,8 @@ Order FromProto(const v1::Order& proto) {
   order.currency = proto.total().currency_code();
   order.total = proto.total().minor_units();
   order.cancel_reason = proto.cancel_reason();
-  order.created_at = Get(proto.create_time());
-  order.updated_at = Get(proto.update_time());
+  order.created_at = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(proto.create_time()));
+  order.updated_at = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(proto.update_time()));
   order.version = proto.version();
   return order;
 }

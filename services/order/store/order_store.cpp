@@ -7,6 +7,7 @@ namespace flotilla::order {
 namespace {
 
 using postgres::Array;
+using postgres::Elements;
 using postgres::Statement;
 using postgres::Transaction;
 
@@ -51,15 +52,6 @@ const Statement kListNext = {"list_orders_next", "SELECT " ORDER_COLUMNS R"(
     ORDER BY o.created_at DESC, o.order_id DESC LIMIT $2::int)"};
 
 #undef ORDER_COLUMNS
-
-std::vector<std::string> Elements(const pqxx::field& field) {
-  std::vector<std::string> out;
-  auto parser = field.as_array();
-  for (auto item = parser.get_next(); item.first != pqxx::array_parser::done; item = parser.get_next()) {
-    if (item.first == pqxx::array_parser::string_value) out.push_back(item.second);
-  }
-  return out;
-}
 
 Order FromRow(const pqxx::row& row) {
   Order order;

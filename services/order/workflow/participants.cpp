@@ -1,6 +1,8 @@
 #include "order/workflow/participants.h"
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include "errors/errors.h"
 
@@ -30,23 +32,36 @@ Reservation FromProto(const inventory::v1::ReserveResponse& response) {
   return reservation;
 }
 
-// Answers for `count` items: `convert(response, i)` for each, or the call's error for all. A response of another length
-// leaves a list of that length, which the batcher refuses.
-template <class Result, class Response, class Size, class Convert>
-std::vector<absl::StatusOr<Result>> Spread(const absl::StatusOr<Response>& response, std::size_t count, Size size,
-                                           Convert convert) {
-  if (!response.ok()) return std::vector<absl::StatusOr<Result>>(count, response.status());
-  std::vector<absl::StatusOr<Result>> results;
-  results.reserve(count);
-  for (int i = 0; i < size(*response); ++i) results.push_back(convert(*response, i));
-  return results;
+// One batch RPC for many orders: `add` puts an item into the request, `take` makes an item's answer of its result. A
+// response of another length is a list of that length, which the batcher refuses.
+template <class Answer, class Prepare, class Request, class Items, class Add, class Take>
+async::Task<std::vector<absl::StatusOr<Answer>>> Flush(auto& client, Prepare prepare, Request request, Items items,
+                                                       Add add, Take take) {
+  using Answers = std::vector<absl::StatusOr<Answer>>;
+  const rpc::CallOptions options = OptionsFor(items);
+  const std::size_t count = items.size();
+  for (auto& item : items) add(request, item.request);
+  const auto response = co_await client.Call(prepare, std::move(request), options);
+  if (!response.ok()) co_return Answers(count, response.status());
+  Answers answers;
+  answers.reserve(count);
+  for (const auto& result : response->results()) answers.push_back(take(result));
+  co_return answers;
 }
 
-template <class Result>
-absl::StatusOr<Result> FromStatus(const google::rpc::Status& status) {
-  if (status.code() != 0) return errors::FromProto(status);
-  return Result{};
-}
+constexpr auto kAddRequest = [](auto& batch, auto& request) { batch.add_requests()->Swap(&request); };
+
+// Of an answer that says no more than whether it was done.
+constexpr auto kTakeError = [](const auto& result) -> absl::StatusOr<Done> {
+  const google::rpc::Status* error = nullptr;
+  if constexpr (std::is_same_v<decltype(result), const google::rpc::Status&>) {
+    error = &result;
+  } else {
+    error = &result.error();
+  }
+  if (error->code() != 0) return errors::FromProto(*error);
+  return Done{};
+};
 
 async::Task<absl::Status> StatusOf(auto task) {
   auto result = co_await std::move(task);
@@ -61,66 +76,34 @@ Participants::Participants(std::shared_ptr<rpc::ChannelPool> inventory, std::sha
       payment_(std::move(payment)),
       hold_(hold),
       reserve_({.name = "reserve"},
-               [this](auto items) -> async::Task<std::vector<absl::StatusOr<Reservation>>> {
-                 const auto options = OptionsFor(items);
-                 const std::size_t count = items.size();
-                 inventory::v1::BatchReserveRequest request;
-                 for (auto& item : items) request.add_requests()->Swap(&item.request);
-                 const auto response = co_await inventory_.Call(&InventoryService::Stub::PrepareAsyncBatchReserve,
-                                                                std::move(request), options);
-                 co_return Spread<Reservation>(
-                     response, count, [](const auto& r) { return r.results_size(); },
-                     [](const auto& r, int i) -> absl::StatusOr<Reservation> {
-                       if (r.results(i).has_error()) return errors::FromProto(r.results(i).error());
-                       return FromProto(r.results(i).response());
-                     });
+               [this](auto items) {
+                 return Flush<Reservation>(inventory_, &InventoryService::Stub::PrepareAsyncBatchReserve,
+                                           inventory::v1::BatchReserveRequest(), std::move(items), kAddRequest,
+                                           [](const auto& result) -> absl::StatusOr<Reservation> {
+                                             if (result.has_error()) return errors::FromProto(result.error());
+                                             return FromProto(result.response());
+                                           });
                }),
       confirm_({.name = "confirm"},
-               [this](auto items) -> async::Task<std::vector<absl::StatusOr<Nothing>>> {
-                 const auto options = OptionsFor(items);
-                 const std::size_t count = items.size();
-                 inventory::v1::BatchConfirmRequest request;
-                 for (auto& item : items) request.add_order_ids(std::move(item.request));
-                 const auto response = co_await inventory_.Call(&InventoryService::Stub::PrepareAsyncBatchConfirm,
-                                                                std::move(request), options);
-                 co_return Spread<Nothing>(
-                     response, count, [](const auto& r) { return r.results_size(); },
-                     [](const auto& r, int i) { return FromStatus<Nothing>(r.results(i)); });
+               [this](auto items) {
+                 return Flush<Done>(
+                     inventory_, &InventoryService::Stub::PrepareAsyncBatchConfirm,
+                     inventory::v1::BatchConfirmRequest(), std::move(items),
+                     [](auto& batch, std::string& id) { batch.add_order_ids(std::move(id)); }, kTakeError);
                }),
       release_({.name = "release"},
-               [this](auto items) -> async::Task<std::vector<absl::StatusOr<Nothing>>> {
-                 const auto options = OptionsFor(items);
-                 const std::size_t count = items.size();
-                 inventory::v1::BatchReleaseRequest request;
-                 for (auto& item : items) request.add_requests()->Swap(&item.request);
-                 const auto response = co_await inventory_.Call(&InventoryService::Stub::PrepareAsyncBatchRelease,
-                                                                std::move(request), options);
-                 co_return Spread<Nothing>(
-                     response, count, [](const auto& r) { return r.results_size(); },
-                     [](const auto& r, int i) { return FromStatus<Nothing>(r.results(i)); });
+               [this](auto items) {
+                 return Flush<Done>(inventory_, &InventoryService::Stub::PrepareAsyncBatchRelease,
+                                    inventory::v1::BatchReleaseRequest(), std::move(items), kAddRequest, kTakeError);
                }),
       charge_({.name = "charge"},
-              [this](auto items) -> async::Task<std::vector<absl::StatusOr<Nothing>>> {
-                const auto options = OptionsFor(items);
-                const std::size_t count = items.size();
-                payment::v1::BatchChargeRequest request;
-                for (auto& item : items) request.add_requests()->Swap(&item.request);
-                const auto response =
-                    co_await payment_.Call(&PaymentService::Stub::PrepareAsyncBatchCharge, std::move(request), options);
-                co_return Spread<Nothing>(
-                    response, count, [](const auto& r) { return r.results_size(); },
-                    [](const auto& r, int i) { return FromStatus<Nothing>(r.results(i).error()); });
+              [this](auto items) {
+                return Flush<Done>(payment_, &PaymentService::Stub::PrepareAsyncBatchCharge,
+                                   payment::v1::BatchChargeRequest(), std::move(items), kAddRequest, kTakeError);
               }),
-      refund_({.name = "refund"}, [this](auto items) -> async::Task<std::vector<absl::StatusOr<Nothing>>> {
-        const auto options = OptionsFor(items);
-        const std::size_t count = items.size();
-        payment::v1::BatchRefundRequest request;
-        for (auto& item : items) request.add_requests()->Swap(&item.request);
-        const auto response =
-            co_await payment_.Call(&PaymentService::Stub::PrepareAsyncBatchRefund, std::move(request), options);
-        co_return Spread<Nothing>(
-            response, count, [](const auto& r) { return r.results_size(); },
-            [](const auto& r, int i) { return FromStatus<Nothing>(r.results(i).error()); });
+      refund_({.name = "refund"}, [this](auto items) {
+        return Flush<Done>(payment_, &PaymentService::Stub::PrepareAsyncBatchRefund, payment::v1::BatchRefundRequest(),
+                           std::move(items), kAddRequest, kTakeError);
       }) {}
 
 async::Task<absl::StatusOr<Reservation>> Participants::Reserve(const Order& order, absl::Time deadline) {

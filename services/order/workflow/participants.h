@@ -23,6 +23,9 @@ struct Reservation {
   std::string currency;
 };
 
+// The answer that says no more than that it was done.
+struct Done {};
+
 class Participants {
  public:
   Participants(std::shared_ptr<rpc::ChannelPool> inventory, std::shared_ptr<rpc::ChannelPool> payment,
@@ -42,7 +45,6 @@ class Participants {
     Request request;
     absl::Time deadline;
   };
-  struct Nothing {};
   template <class Request, class Response>
   using Batcher = batch::CallBatcher<Timed<Request>, Response>;
 
@@ -50,10 +52,10 @@ class Participants {
   rpc::Client<payment::v1::PaymentService> payment_;
   const absl::Duration hold_;
   Batcher<inventory::v1::ReserveRequest, Reservation> reserve_;
-  Batcher<std::string, Nothing> confirm_;
-  Batcher<inventory::v1::ReleaseRequest, Nothing> release_;
-  Batcher<payment::v1::ChargeRequest, Nothing> charge_;
-  Batcher<payment::v1::RefundRequest, Nothing> refund_;
+  Batcher<std::string, Done> confirm_;
+  Batcher<inventory::v1::ReleaseRequest, Done> release_;
+  Batcher<payment::v1::ChargeRequest, Done> charge_;
+  Batcher<payment::v1::RefundRequest, Done> refund_;
 };
 
 }  // namespace flotilla::order

@@ -11,30 +11,27 @@ namespace {
 // Requests are added to one transaction until it holds this many items.
 constexpr std::size_t kItemsPerTransaction = 1024;
 
-postgres::Options Named(postgres::Options options, const std::string& worker) {
-  options.application_name = "flotilla-payment " + worker;
-  return options;
-}
-
 }  // namespace
 
 Ledger::Ledger(const postgres::Options& options)
     : charges_({.name = "charge", .max_batch = 512, .max_queue = 8192},
                [options](int) {
-                 return [store = std::make_shared<LedgerStore>(Named(options, "charge"))](const auto& requests) {
-                   return batch::FlushTogether<ChargeResult>(requests, kItemsPerTransaction,
-                                                             [&](auto items) { return store->Charge(items); });
-                 };
+                 return
+                     [store = std::make_shared<LedgerStore>(postgres::Named(options, "charge"))](const auto& requests) {
+                       return batch::FlushTogether<ChargeResult>(requests, kItemsPerTransaction,
+                                                                 [&](auto items) { return store->Charge(items); });
+                     };
                }),
       refunds_({.name = "refund", .max_batch = 512, .max_queue = 8192},
                [options](int) {
-                 return [store = std::make_shared<LedgerStore>(Named(options, "refund"))](const auto& requests) {
-                   return batch::FlushTogether<RefundResult>(requests, kItemsPerTransaction,
-                                                             [&](auto items) { return store->Refund(items); });
-                 };
+                 return
+                     [store = std::make_shared<LedgerStore>(postgres::Named(options, "refund"))](const auto& requests) {
+                       return batch::FlushTogether<RefundResult>(requests, kItemsPerTransaction,
+                                                                 [&](auto items) { return store->Refund(items); });
+                     };
                }),
       accounts_({.name = "account", .max_batch = 512}, [options](int) {
-        return [store = std::make_shared<LedgerStore>(Named(options, "account"))](const auto& commands) {
+        return [store = std::make_shared<LedgerStore>(postgres::Named(options, "account"))](const auto& commands) {
           return FlushAccounts(*store, commands);
         };
       }) {}
