@@ -1,6 +1,6 @@
 # flotilla_room(<name> SOURCES a.cpp ... DEPS <target> ... [TESTS a_test.cpp ...] [TEST_DEPS <target> ...])
 # One room of the house: static library flotilla_<name> (INTERFACE where it has no sources) and, for its tests,
-# the executable flotilla_<name>_test, registered with ctest under the same name. A room that another one does not
+# the executable flotilla_<name>_test, registered with ctest under the same name; it has libs/testing too. A room that another one does not
 # list in DEPS is not on its link line, so a wrong include fails.
 function(flotilla_room name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
@@ -16,7 +16,7 @@ function(flotilla_room name)
   target_link_libraries(flotilla_${name} ${scope} ${ARG_DEPS})
   if(ARG_TESTS)
     add_executable(flotilla_${name}_test ${ARG_TESTS})
-    target_link_libraries(flotilla_${name}_test PRIVATE flotilla_${name} ${ARG_TEST_DEPS} flotilla_flags GTest::gtest_main GTest::gmock)
+    target_link_libraries(flotilla_${name}_test PRIVATE flotilla_${name} ${ARG_TEST_DEPS} flotilla_testing flotilla_flags GTest::gtest_main GTest::gmock)
     add_test(NAME flotilla_${name}_test COMMAND flotilla_${name}_test)
     set_tests_properties(flotilla_${name}_test PROPERTIES TIMEOUT 300)
   endif()

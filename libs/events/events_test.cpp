@@ -1,15 +1,11 @@
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
@@ -18,18 +14,14 @@
 #include "events/log.h"
 #include "events/nats_client.h"
 #include "postgres/test_database.h"
+#include "testing/environment.h"
+#include "testing/eventually.h"
+#include "testing/process.h"
 
 namespace flotilla::events {
 namespace {
 
 using testing::ElementsAre;
-
-bool Eventually(const std::function<bool()>& condition, absl::Duration limit = absl::Seconds(15)) {
-  for (const absl::Time deadline = absl::Now() + limit; absl::Now() < deadline; absl::SleepFor(absl::Milliseconds(2))) {
-    if (condition()) return true;
-  }
-  return condition();
-}
 
 Event MakeEvent(const std::string& stream, std::int64_t sequence) {
   return {.stream_id = stream,
@@ -80,58 +72,34 @@ class Received {
 
 class NatsServer {
  public:
-  NatsServer() {
-    const int probe = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-    socklen_t size = sizeof(address);
-    getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = std::to_string(ntohs(address.sin_port));
-    close(probe);
-    dir_ = std::filesystem::temp_directory_path() / ("nats_test_" + port_);
-    Start();
-  }
+  NatsServer() : dir_(std::filesystem::temp_directory_path() / ("nats_test_" + port_)) { Start(); }
   ~NatsServer() {
     Kill();
     Wipe();
   }
   void Start() {
-    pid_ = fork();
-    if (pid_ == 0) {
-      execlp("nats-server", "nats-server", "-a", "127.0.0.1", "-p", port_.c_str(), "-js", "-sd", dir_.c_str(), "-l",
-             "/dev/null", nullptr);
-      _exit(127);
-    }
+    process_.emplace(
+        std::vector<std::string>{"nats-server", "-a", "127.0.0.1", "-p", port_, "-js", "-sd", dir_.string()},
+        "/dev/null");
   }
-  void Kill() {
-    if (pid_ <= 0) return;
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    pid_ = -1;
-  }
+  void Kill() { process_.reset(); }
   void Wipe() { std::filesystem::remove_all(dir_); }
   NatsOptions options() const { return {.url = "nats://127.0.0.1:" + port_}; }
 
  private:
-  std::string port_;
-  std::filesystem::path dir_;
-  pid_t pid_ = -1;
+  const std::string port_ = std::to_string(FreePort());
+  const std::filesystem::path dir_;
+  std::optional<Process> process_;
 };
 
 class EventsTest : public testing::Test {
  protected:
   EventsTest() : session(database.options()) {
-    if (const char* url = std::getenv("FLOTILLA_TEST_NATS")) nats.url = url;
+    nats.url = TestNats();
     const std::vector<postgres::Migration> migrations = {EventTableMigration()};
     EXPECT_EQ(Migrate(database.options(), migrations, absl::ZeroDuration()), absl::OkStatus());
     stream = "TEST_" + database.name() + "_" + std::to_string(absl::ToUnixMicros(absl::Now()));
     subject = "test." + stream;
-  }
-
-  void SetUp() override {
-    ASSERT_NE(std::getenv("FLOTILLA_TEST_NATS"), nullptr) << "set FLOTILLA_TEST_NATS to a test server's url";
   }
 
   void TearDown() override {

@@ -264,7 +264,7 @@ TEST_F(SessionTest, AConnectionLostWhileIdleIsReplaced) {
 }
 
 TEST_F(SessionTest, AConnectionLostDuringCommitIsUnknown) {
-  const std::string port = pqxx::connection(TestDatabase::Server()).port();
+  const std::string port = pqxx::connection(TestPostgres()).port();
   CuttingProxy proxy(std::stoi(port));
   Options options = database.options();
   options.uri.replace(options.uri.rfind(port), port.size(), std::to_string(proxy.port()));

@@ -3,12 +3,12 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
+#include <exception>
 #include <pqxx/pqxx>
-#include <stdexcept>
 #include <string>
 
 #include "postgres/session.h"
+#include "testing/environment.h"
 
 // libpqxx 6.4 leaks one PGresult whenever a statement finds its connection lost.
 extern "C" __attribute__((weak)) const char* __lsan_default_suppressions() { return "leak:libpqxx-6.4.so\n"; }
@@ -32,7 +32,7 @@ class TestDatabase {
   TestDatabase(const TestDatabase&) = delete;
 
   Options options() const {
-    const std::string uri = Server();
+    const std::string uri = TestPostgres();
     return {.uri = uri.substr(0, uri.rfind('/') + 1) + name_, .application_name = "test"};
   }
   const std::string& name() const { return name_; }
@@ -44,16 +44,9 @@ class TestDatabase {
     return result.empty() || result[0][0].is_null() ? "" : result[0][0].as<std::string>();
   }
 
-  // The administrator's uri, which ends with a database's name.
-  static std::string Server() {
-    const char* uri = std::getenv("FLOTILLA_TEST_POSTGRES");
-    if (uri == nullptr) throw std::runtime_error("FLOTILLA_TEST_POSTGRES is not set; run the tests through tests/run");
-    return uri;
-  }
-
  private:
   static void Admin(const std::string& sql) {
-    pqxx::connection connection(Server());
+    pqxx::connection connection(TestPostgres());
     pqxx::nontransaction(connection).exec(sql);
   }
 

@@ -1,12 +1,11 @@
 #include "redis/client.h"
 
-#include <cstdlib>
 #include <random>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "testing/environment.h"
 
 namespace flotilla::redis {
 namespace {
@@ -14,11 +13,9 @@ namespace {
 class RedisTest : public testing::Test {
  protected:
   void SetUp() override {
-    const char* address = std::getenv("FLOTILLA_TEST_REDIS");
-    ASSERT_NE(address, nullptr) << "FLOTILLA_TEST_REDIS is not set; run the tests through tests/run";
-    const std::string text = address;
-    options.host = text.substr(0, text.rfind(':'));
-    ASSERT_TRUE(absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &options.port));
+    const TestAddress address = TestRedis();
+    options.host = address.host;
+    options.port = address.port;
     prefix = absl::StrCat("redis-test-", std::random_device{}(), ":");
   }
   Options options;

@@ -1,13 +1,10 @@
 #include "registry/registry.h"
 
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -15,6 +12,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "registry/etcd.h"
+#include "testing/environment.h"
+#include "testing/eventually.h"
+#include "testing/process.h"
 
 namespace flotilla::registry {
 namespace {
@@ -36,8 +36,7 @@ class Watcher {
     return addresses_;
   }
   std::vector<std::string> WaitFor(std::size_t count, int seconds = 10) {
-    for (int i = 0; i < seconds * 50 && Get().size() != count; ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    Eventually([&] { return Get().size() == count; }, absl::Seconds(seconds));
     return Get();
   }
 
@@ -50,9 +49,7 @@ class Watcher {
 class RegistryTest : public testing::Test {
  protected:
   void SetUp() override {
-    const char* etcd = std::getenv("FLOTILLA_TEST_ETCD");
-    ASSERT_NE(etcd, nullptr) << "FLOTILLA_TEST_ETCD is not set; run the tests through tests/run";
-    options.etcd = etcd;
+    options.etcd = TestEtcd();
     service = absl::StrCat("registry-test-", std::random_device{}());
   }
   Options options;
@@ -91,12 +88,10 @@ TEST_F(RegistryTest, ALostLeaseIsReplaced) {
   ASSERT_TRUE(list.ok()) << list.status();
   ASSERT_EQ(list->kvs_size(), 1);
   ASSERT_TRUE(etcd.Revoke(list->kvs(0).lease()).ok());
-  for (int i = 0; i < 100; ++i) {
+  EXPECT_TRUE(Eventually([&] {
     const auto again = etcd.List("/flotilla/services/" + service + "/");
-    if (again.ok() && again->kvs_size() == 1) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  FAIL() << "it did not register again";
+    return again.ok() && again->kvs_size() == 1;
+  })) << "it did not register again";
 }
 
 TEST_F(RegistryTest, ValuesThatAreNotOursAreIgnored) {
@@ -141,52 +136,30 @@ class PrivateEtcd {
   ~PrivateEtcd() {
     Stop();
     std::filesystem::remove_all(data_);
+    std::filesystem::remove(log());
   }
   void Start() {
     const std::string client = absl::StrCat("http://127.0.0.1:", port_),
-                      peer = absl::StrCat("http://127.0.0.1:", port_ + 1);
-    // Dies with the test, however that ends.
-    std::vector<std::string> args = {"setpriv",
-                                     "--pdeathsig",
-                                     "KILL",
-                                     "etcd",
-                                     "--name",
-                                     "t",
-                                     "--data-dir",
-                                     data_.string(),
-                                     "--log-level",
-                                     "error",
-                                     "--listen-client-urls",
-                                     client,
-                                     "--advertise-client-urls",
-                                     client,
-                                     "--listen-peer-urls",
-                                     peer,
-                                     "--initial-advertise-peer-urls",
-                                     peer,
-                                     "--initial-cluster",
-                                     "t=" + peer};
-    std::vector<char*> argv;
-    for (auto& arg : args) argv.push_back(arg.data());
-    argv.push_back(nullptr);
-    // Not fork(): gRPC's own fork handlers would stop its threads here.
-    ASSERT_EQ(posix_spawnp(&pid_, "setpriv", nullptr, nullptr, argv.data(), environ), 0);
+                      peer = absl::StrCat("http://127.0.0.1:", peer_port_);
+    process_.emplace(std::vector<std::string>{"etcd", "--name", "t", "--data-dir", data_.string(), "--log-level",
+                                              "error", "--listen-client-urls", client, "--advertise-client-urls",
+                                              client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                                              "--initial-cluster", "t=" + peer},
+                     log());
   }
-  void Stop() {
-    if (pid_ <= 0) return;
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
+  void Stop() { process_.reset(); }
 
  private:
+  std::string log() const { return data_.string() + ".log"; }
+
   const int port_;
+  const int peer_port_ = FreePort();
   const std::filesystem::path data_;
-  pid_t pid_ = 0;
+  std::optional<Process> process_;
 };
 
 TEST_F(RegistryTest, EtcdMayBeAwayAtTheStartAndInBetween) {
-  const int port = 20000 + static_cast<int>(std::random_device{}() % 10000);
+  const int port = FreePort();
   options.etcd = absl::StrCat("127.0.0.1:", port);
   options.lease_ttl = absl::Seconds(3);
   PrivateEtcd etcd(port);
@@ -199,14 +172,12 @@ TEST_F(RegistryTest, EtcdMayBeAwayAtTheStartAndInBetween) {
   etcd.Stop();
   std::this_thread::sleep_for(std::chrono::seconds(4));
   EXPECT_THAT(watcher.Get(), ElementsAre("host:1")) << "the last known endpoints stay";
-  for (int i = 0; i < 100 && first->registered(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_FALSE(first->registered()) << "the lease cannot have outlived its TTL";
+  EXPECT_TRUE(Eventually([&] { return !first->registered(); })) << "the lease cannot have outlived its TTL";
   etcd.Start();
   Registration second(options, service, "two", "host:2");
   EXPECT_THAT(watcher.WaitFor(2, 20), UnorderedElementsAre("host:1", "host:2"));
   // etcd kept the old key over its restart, so this may come after the key is seen.
-  for (int i = 0; i < 100 && !first->registered(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_TRUE(first->registered());
+  EXPECT_TRUE(Eventually([&] { return first->registered(); }));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "rpc/client.h"
 #include "rpc/server.h"
 #include "test_service.grpc.pb.h"
+#include "testing/eventually.h"
 
 namespace flotilla::rpc {
 namespace {
@@ -129,15 +130,6 @@ grpc::Status Call1(TestService::Stub& stub, const Message& request, Message* res
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
   return stub.Echo(&context, request, response);
-}
-
-template <class Condition>
-bool Eventually(Condition condition) {
-  for (int i = 0; i < 500; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
 }
 
 TEST(Server, AnswersAndRefusesWithDetails) {

@@ -1,10 +1,8 @@
 #include "saga/saga.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <iostream>
 #include <mutex>
-#include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +11,8 @@
 #include "errors/errors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "postgres/test_database.h"
+#include "testing/eventually.h"
 
 namespace flotilla::saga {
 namespace {
@@ -22,32 +22,16 @@ using testing::ElementsAre;
 class SagaTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const char* admin = std::getenv("FLOTILLA_TEST_POSTGRES");
-    ASSERT_NE(admin, nullptr) << "FLOTILLA_TEST_POSTGRES is not set; run the tests through tests/run";
-    database = absl::StrCat("saga_test_", std::random_device{}());
-    pqxx::connection connection(admin);
-    pqxx::nontransaction(connection).exec("CREATE DATABASE " + database);
-    const std::string uri = admin;
-    postgres_options.uri = uri.substr(0, uri.rfind('/') + 1) + database;
+    database = new postgres::TestDatabase;
+    postgres_options = database->options();
     const postgres::Migration migration = SagaTableMigration();
     const absl::Status status = postgres::Migrate(postgres_options, {&migration, 1}, absl::Seconds(10));
     ASSERT_TRUE(status.ok()) << status;
   }
-  static void TearDownTestSuite() {
-    pqxx::connection connection(std::getenv("FLOTILLA_TEST_POSTGRES"));
-    pqxx::nontransaction(connection).exec("DROP DATABASE IF EXISTS " + database + " WITH (FORCE)");
-  }
-  void SetUp() override { Execute("TRUNCATE saga"); }
+  static void TearDownTestSuite() { delete database; }
+  void SetUp() override { Query("TRUNCATE saga"); }
 
-  static void Execute(const std::string& sql) {
-    pqxx::connection connection(postgres_options.uri);
-    pqxx::nontransaction(connection).exec(sql);
-  }
-  static std::string Query(const std::string& sql) {
-    pqxx::connection connection(postgres_options.uri);
-    const auto result = pqxx::nontransaction(connection).exec(sql);
-    return result.empty() ? "" : result[0][0].c_str();
-  }
+  static std::string Query(const std::string& sql) { return database->Query(sql); }
   static EngineOptions Options(const std::string& owner) {
     EngineOptions options;
     options.postgres = postgres_options;
@@ -120,7 +104,7 @@ class SagaTest : public testing::Test {
     return definition;
   }
 
-  static inline std::string database;
+  static inline postgres::TestDatabase* database = nullptr;
   static inline postgres::Options postgres_options;
   std::mutex mutex;
   std::vector<std::string> journal;
@@ -197,15 +181,6 @@ TEST_F(SagaTest, AnExceptionIsAnErrorLikeOthers) {
   EXPECT_EQ(calls, 2);
 }
 
-template <class Condition>
-bool Eventually(Condition condition, int seconds = 20) {
-  for (int i = 0; i < seconds * 100; ++i) {
-    if (condition()) return true;
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  return false;
-}
-
 TEST_F(SagaTest, AnOrphanIsTakenByOneAndTheOldOwnerIsFencedOff) {
   async::ThreadExecutor other;
   const Record record = MakeRecord("1");
@@ -222,7 +197,7 @@ TEST_F(SagaTest, AnOrphanIsTakenByOneAndTheOldOwnerIsFencedOff) {
 
 TEST_F(SagaTest, ACompensatingOrphanGoesOnCompensating) {
   BeginAs("dead", {MakeRecord("1")});
-  Execute("UPDATE saga SET direction = 1, reason = 'WHY'");
+  Query("UPDATE saga SET direction = 1, reason = 'WHY'");
   Engine engine(Options("me"),
                 {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
                         {.name = "b", .action = Do("b"), .compensation = Do("undo b"), .pivot = true}})});
@@ -264,7 +239,7 @@ TEST_F(SagaTest, AFrozenOwnerThatWakesUpEndsNothing) {
   step.action = [this](Context& context) -> async::Task<absl::Status> {
     Note("a");
     if (context.record.fence == 1) {
-      Execute("UPDATE saga SET lease_until = now() - interval '1 second', fence = fence + 1");
+      Query("UPDATE saga SET lease_until = now() - interval '1 second', fence = fence + 1");
       co_await async::SleepFor(absl::Seconds(2));
     }
     co_return absl::OkStatus();
@@ -333,12 +308,12 @@ TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
 // The planner took a table that was nearly empty at its last vacuum for one row, and a batch's end scanned the table
 // once an item: 6.5 s for 256 among 100,000.
 TEST_F(SagaTest, EndsStayCheapWhenTheTableGrewBehindThePlannersBack) {
-  Execute("ALTER TABLE saga SET (autovacuum_enabled = false)");
-  Execute(
+  Query("ALTER TABLE saga SET (autovacuum_enabled = false)");
+  Query(
       "INSERT INTO saga (type, id, version, data, owner, lease_until) "
       "SELECT 'test', 'old' || n, 1, '', 'me', now() FROM generate_series(1, 3000) n");
-  Execute("DELETE FROM saga WHERE id <> 'old3000'");
-  Execute("VACUUM (TRUNCATE false, ANALYZE) saga");
+  Query("DELETE FROM saga WHERE id <> 'old3000'");
+  Query("VACUUM (TRUNCATE false, ANALYZE) saga");
   postgres::Session session(postgres_options);
   const auto end = [&](int from) {
     std::vector<Record> records;
@@ -352,13 +327,13 @@ TEST_F(SagaTest, EndsStayCheapWhenTheTableGrewBehindThePlannersBack) {
     return ended;
   };
   for (int i = 0; i < 8; ++i) EXPECT_EQ(end(1000000), 0u);  // the plan is cached
-  Execute(
+  Query(
       "INSERT INTO saga (type, id, version, data, owner, lease_until) "
       "SELECT 'test', n::text, 1, '', 'me', now() FROM generate_series(1, 100000) n");
   const absl::Time start = absl::Now();
   EXPECT_EQ(end(50000), 256u);
   EXPECT_LT(absl::Now() - start, absl::Seconds(1));
-  Execute("ALTER TABLE saga RESET (autovacuum_enabled)");
+  Query("ALTER TABLE saga RESET (autovacuum_enabled)");
 }
 
 TEST_F(SagaTest, ThousandsOfOrphansAreResumed) {
@@ -370,7 +345,7 @@ TEST_F(SagaTest, ThousandsOfOrphansAreResumed) {
   Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}})});
   const absl::Time start = absl::Now();
   engine.StartRecovery({&executor, &other});
-  EXPECT_TRUE(Eventually([&] { return engine.stats().completed == kCount; }, 60));
+  EXPECT_TRUE(Eventually([&] { return engine.stats().completed == kCount; }, absl::Seconds(60)));
   std::cout << kCount << " orphans in " << absl::FormatDuration(absl::Now() - start)
             << ", each ended in a commit of its own\n";
   EXPECT_EQ(Query("SELECT count(*) FROM saga"), "0");
@@ -396,8 +371,8 @@ TEST_F(SagaTest, StopLeavesTheRestToOthersAtOnce) {
   stopped.Stop(absl::Milliseconds(100));
   Engine heir(Options("heir"), {Steps({{.name = "slow", .action = Do("heir")}})});
   heir.StartRecovery({&other});
-  EXPECT_TRUE(Eventually([&] { return heir.stats().completed == 1; }, 5));
-  EXPECT_TRUE(Eventually([&] { return outcome != -1; }, 5));
+  EXPECT_TRUE(Eventually([&] { return heir.stats().completed == 1; }, absl::Seconds(5)));
+  EXPECT_TRUE(Eventually([&] { return outcome != -1; }, absl::Seconds(5)));
   EXPECT_EQ(static_cast<Outcome>(outcome.load()), Outcome::kLost);
   EXPECT_THAT(Journal(), testing::Not(testing::Contains("next")));
 }

@@ -1,7 +1,3 @@
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "google/protobuf/struct.pb.h"
@@ -10,6 +6,7 @@
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
 #include "telemetry/trace.h"
+#include "testing/http.h"
 
 namespace flotilla::telemetry {
 namespace {
@@ -67,22 +64,6 @@ TEST(Log, BytesThatAreNotUtf8DoNotBreakTheLine) {
   EXPECT_EQ(json.fields().at("stray").string_value(), "a" + bad + bad + "z");
   EXPECT_EQ(json.fields().at("overlong").string_value(), bad + bad);
   EXPECT_EQ(json.fields().at("surrogate").string_value(), bad + bad + bad);
-}
-
-std::string HttpGet(int port, const std::string& path) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
-  EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
-  std::string out;
-  char buffer[4096];
-  for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;) out.append(buffer, static_cast<std::size_t>(n));
-  close(fd);
-  return out;
 }
 
 TEST(Metrics, SameNameAndLabelsGiveTheSameObjectAndAreServed) {

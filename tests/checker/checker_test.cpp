@@ -3,13 +3,11 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -26,6 +24,7 @@
 #include "postgres/test_database.h"
 #include "redis/client.h"
 #include "saga/saga.h"
+#include "testing/environment.h"
 
 namespace flotilla::checker {
 namespace {
@@ -263,7 +262,7 @@ class Copy {
 
  private:
   static void Admin(const std::string& sql) {
-    pqxx::connection connection(TestDatabase::Server());
+    pqxx::connection connection(TestPostgres());
     pqxx::nontransaction(connection).exec(sql);
   }
   const std::string name_;
@@ -314,7 +313,8 @@ class CheckerTest : public testing::Test {
 
   CheckerTest() {
     options_.quiescent = true;
-    options_.redis = RedisAddress();
+    const TestAddress redis = TestRedis();
+    options_.redis = absl::StrCat(redis.host, ":", redis.port);
     options_.redis_patience = absl::Milliseconds(300);
     options_.order_postgres = world->database("order").options().uri;
     options_.inventory_postgres = world->database("inventory").options().uri;
@@ -360,18 +360,13 @@ class CheckerTest : public testing::Test {
     Redis({"SET", GateKey(sku), std::to_string(units)});
   }
   static void Redis(redis::Command command) {
-    const std::string address = RedisAddress();
+    const TestAddress address = TestRedis();
     redis::Options options;
-    options.host = address.substr(0, address.rfind(':'));
-    options.port = std::stoi(address.substr(address.rfind(':') + 1));
+    options.host = address.host;
+    options.port = address.port;
     redis::Client client(options);
     const auto reply = client.Run(std::move(command));
     if (!reply.ok()) throw std::runtime_error(reply.status().ToString());
-  }
-  static std::string RedisAddress() {
-    const char* address = std::getenv("FLOTILLA_TEST_REDIS");
-    if (address == nullptr) throw std::runtime_error("set FLOTILLA_TEST_REDIS to host:port of a test server");
-    return address;
   }
 
   static inline World* world = nullptr;

@@ -6,6 +6,7 @@
 
 #include "fleet/fleet.h"
 #include "gtest/gtest.h"
+#include "testing/eventually.h"
 
 namespace flotilla::fleet {
 namespace {
@@ -58,15 +59,6 @@ class Load {
   std::vector<std::thread> threads_;
 };
 
-bool WaitUntil(int seconds, const std::function<bool()>& condition) {
-  const auto until = steady_clock::now() + std::chrono::seconds(seconds);
-  while (!condition()) {
-    if (steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return true;
-}
-
 TEST(Fault, KilledOrderServiceFinishesItsSagasAfterRestart) {
   Fleet fleet;
   fleet.StartAll();
@@ -74,14 +66,15 @@ TEST(Fault, KilledOrderServiceFinishesItsSagasAfterRestart) {
   Load load(fleet, {"order-1"}, 32);
   for (int kill = 0; kill < 3; ++kill) {
     const int before = load.ended();
-    ASSERT_TRUE(WaitUntil(30, [&] { return load.ended() > before + 200; })) << "no progress before kill " << kill;
+    ASSERT_TRUE(Eventually([&] { return load.ended() > before + 200; }, absl::Seconds(30)))
+        << "no progress before kill " << kill;
     fleet.process("order-1").Signal(SIGKILL);
     fleet.process("order-1").Wait(5);
     fleet.Restart("order-1");
     fleet.WaitServing("order-1");
   }
   const int before = load.ended();
-  EXPECT_TRUE(WaitUntil(30, [&] { return load.ended() > before + 100; }));
+  EXPECT_TRUE(Eventually([&] { return load.ended() > before + 100; }, absl::Seconds(30)));
   load.Stop();
   EXPECT_EQ(fleet.Check(), "");
 }
@@ -93,7 +86,8 @@ TEST(Fault, KilledInventoryAndPaymentLoseNothing) {
   Load load(fleet, {"order-1"}, 32);
   for (const char* victim : {"inventory-1", "payment-1", "notify-1"}) {
     const int before = load.ended();
-    ASSERT_TRUE(WaitUntil(30, [&] { return load.ended() > before + 200; })) << "no progress before " << victim;
+    ASSERT_TRUE(Eventually([&] { return load.ended() > before + 200; }, absl::Seconds(30)))
+        << "no progress before " << victim;
     fleet.process(victim).Signal(SIGKILL);
     fleet.process(victim).Wait(5);
     fleet.Restart(victim);
@@ -117,7 +111,7 @@ TEST(Fault, CallsGoOnWhileInstancesJoinAndLeave) {
     fleet.process(leaver).Signal(SIGTERM);
     EXPECT_EQ(fleet.process(leaver).Wait(30), 0) << leaver;
     const int before = load.ended();
-    EXPECT_TRUE(WaitUntil(20, [&] { return load.ended() > before + 100; })) << leaver;
+    EXPECT_TRUE(Eventually([&] { return load.ended() > before + 100; }, absl::Seconds(20))) << leaver;
   }
   // A leaver that deregisters and drains costs no call.
   EXPECT_EQ(load.failed(), 0);
@@ -130,11 +124,11 @@ TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
   fleet.StartAll();
   Load::Prepare(fleet, 16);
   Load load(fleet, {"order-1"}, 16);
-  ASSERT_TRUE(WaitUntil(20, [&] { return load.ended() > 100; }));
+  ASSERT_TRUE(Eventually([&] { return load.ended() > 100; }, absl::Seconds(20)));
   fleet.StopServer("etcd");
   std::this_thread::sleep_for(std::chrono::seconds(12));  // longer than a lease
   const int before = load.ended();
-  EXPECT_TRUE(WaitUntil(20, [&] { return load.ended() > before + 100; }));
+  EXPECT_TRUE(Eventually([&] { return load.ended() > before + 100; }, absl::Seconds(20)));
   EXPECT_EQ(load.failed(), 0);
   fleet.StartServer("etcd");
   // The first instances leave, so what is known from before the outage is worthless.
@@ -143,7 +137,7 @@ TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
   fleet.process("inventory-1").Signal(SIGTERM);
   EXPECT_EQ(fleet.process("inventory-1").Wait(30), 0);
   const int after = load.ended();
-  EXPECT_TRUE(WaitUntil(30, [&] { return load.ended() > after + 100; }));
+  EXPECT_TRUE(Eventually([&] { return load.ended() > after + 100; }, absl::Seconds(30)));
   load.Stop();
   EXPECT_EQ(fleet.Check(), "");
 }
@@ -173,9 +167,10 @@ TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   EXPECT_LT(steady_clock::now() - start, std::chrono::milliseconds(3500));
   fleet.Restart("payment-1");
   fleet.WaitServing("payment-1");
-  EXPECT_TRUE(WaitUntil(30, [&] {
-    return CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000).order.state() == ORDER_STATE_PAID;
-  })) << waiting.status.error_message();
+  EXPECT_TRUE(Eventually(
+      [&] { return CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000).order.state() == ORDER_STATE_PAID; },
+      absl::Seconds(30)))
+      << waiting.status.error_message();
 
   // Redis is only the gate: without it SQL decides.
   fleet.StopServer("redis");
@@ -216,8 +211,9 @@ TEST(Fault, ServicesWaitForTheirDependenciesInAnyOrder) {
   for (const char* name : {"order-1", "notify-1", "payment-1", "inventory-1"}) fleet.WaitServing(name);
   fleet.PutSku("late", 1, 10);
   fleet.OpenWallet("lara", 10);
-  EXPECT_TRUE(WaitUntil(
-      20, [&] { return CreateOrder(*fleet.orders(), "lara", "k", {{"late", 1}}).order.state() == ORDER_STATE_PAID; }));
+  EXPECT_TRUE(Eventually(
+      [&] { return CreateOrder(*fleet.orders(), "lara", "k", {{"late", 1}}).order.state() == ORDER_STATE_PAID; },
+      absl::Seconds(20)));
   EXPECT_EQ(fleet.Check(), "");
 }
 

@@ -3,13 +3,11 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <mutex>
 #include <pqxx/pqxx>
 #include <random>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -21,34 +19,14 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "testing/environment.h"
+#include "testing/eventually.h"
+#include "testing/status.h"
 
 namespace flotilla::fleet {
 namespace {
 
 const char* const kServices[] = {"order", "inventory", "payment", "notify"};
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr) throw std::runtime_error(std::string(name) + " is not set; run the tests through tests/run");
-  return value;
-}
-
-template <class Condition>
-bool Poll(int seconds, Condition condition) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return true;
-}
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream in(path);
-  std::stringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
 
 // What clients saw, as tests/checker/client_log.h describes it. One fleet lives at a time.
 class CallLog {
@@ -108,7 +86,7 @@ CallLog& Calls() {
 
 }  // namespace
 
-Fleet::Fleet() : bin_(Environment("FLOTILLA_TEST_BIN")), admin_uri_(Environment("FLOTILLA_TEST_POSTGRES")) {
+Fleet::Fleet() : bin_(TestBin()), admin_uri_(TestPostgres()) {
   std::random_device random;
   prefix_ = absl::StrCat("fleet_", getpid(), "_", random() % 1000000, "_");
   folder_ = std::filesystem::temp_directory_path() / ("flotilla-" + prefix_);
@@ -205,14 +183,16 @@ std::shared_ptr<grpc::Channel> Fleet::channel(const std::string& instance) const
 
 void Fleet::WaitServing(const std::string& instance, int seconds) {
   auto stub = grpc::health::v1::Health::NewStub(channel(instance));
-  const bool ok = Poll(seconds, [&] {
+  const auto serving = [&] {
     grpc::ClientContext context;
     SetCall(context, "", 1000);
     grpc::health::v1::HealthCheckResponse response;
     return stub->Check(&context, {}, &response).ok() &&
            response.status() == grpc::health::v1::HealthCheckResponse::SERVING;
-  });
-  if (!ok) throw std::runtime_error(instance + " is not serving:\n" + ReadFile(log(instance)));
+  };
+  if (!Eventually(serving, absl::Seconds(seconds))) {
+    throw std::runtime_error(instance + " is not serving:\n" + process(instance).Output());
+  }
 }
 
 void Fleet::StartAll() {
@@ -241,14 +221,14 @@ std::int64_t Fleet::Query(const std::string& service, const std::string& sql) co
 }
 
 bool Fleet::WaitForQuery(const std::string& service, const std::string& sql, std::int64_t value, int seconds) const {
-  return Poll(seconds, [&] { return Query(service, sql) == value; });
+  return Eventually([&] { return Query(service, sql) == value; }, absl::Seconds(seconds));
 }
 
 std::string Fleet::Check() {
   // A call that its client gave up may still be under way here, so rest means: nothing new for a second.
   std::string busy;
   std::int64_t events = -1;
-  const bool rests = Poll(90, [&] {
+  const auto resting = [&] {
     const std::int64_t before = events;
     events = Query("order", "SELECT count(*) FROM event");
     const std::int64_t sagas = Query("order", "SELECT count(*) FROM saga");
@@ -258,15 +238,15 @@ std::string Fleet::Check() {
     if (sagas == 0 && handled == events && events == before) return true;
     std::this_thread::sleep_for(std::chrono::seconds(1));
     return false;
-  });
-  if (!rests) return busy;
+  };
+  if (!Eventually(resting, absl::Seconds(90))) return busy;
   Calls().Flush();
   Process check({bin_ + "/flotilla-check", "--quiescent", "--order_postgres=" + DatabaseUri("order"),
                  "--inventory_postgres=" + DatabaseUri("inventory"), "--payment_postgres=" + DatabaseUri("payment"),
                  "--notify_postgres=" + DatabaseUri("notify"), "--client_log=" + call_log(),
                  absl::StrCat("--redis=127.0.0.1:", ports_.at("redis"))},
                 log("check"));
-  return check.Wait(120) == 0 ? "" : ReadFile(log("check"));
+  return check.Wait(120) == 0 ? "" : check.Output();
 }
 
 void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_ms) {
@@ -279,11 +259,10 @@ Result Explain(const grpc::Status& status) {
   Result result{status, "", "", {}};
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) return result;
+  result.field = Field(details);
   for (const auto& any : details.details()) {
     google::rpc::ErrorInfo info;
-    google::rpc::BadRequest bad;
     if (any.UnpackTo(&info)) result.reason = info.reason();
-    if (any.UnpackTo(&bad) && bad.field_violations_size() > 0) result.field = bad.field_violations(0).field();
   }
   return result;
 }

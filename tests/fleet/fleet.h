@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "fleet/process.h"
 #include "flotilla/inventory/v1/inventory_service.grpc.pb.h"
 #include "flotilla/notify/v1/notify_service.grpc.pb.h"
 #include "flotilla/order/v1/order_service.grpc.pb.h"
 #include "flotilla/payment/v1/payment_service.grpc.pb.h"
+#include "testing/process.h"
 
 namespace flotilla::fleet {
 

@@ -1,8 +1,8 @@
 #include "inventory/api/convert.h"
 
 #include "errors/errors.h"
-#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
+#include "testing/status.h"
 
 namespace flotilla::inventory {
 namespace {
@@ -15,15 +15,6 @@ v1::ReserveRequest Good() {
   request.add_lines()->set_sku("a");
   request.mutable_lines(0)->set_quantity(2);
   return request;
-}
-
-std::string Field(const absl::Status& status) {
-  const google::rpc::Status proto = errors::ToProto(status);
-  for (const auto& any : proto.details()) {
-    google::rpc::BadRequest bad;
-    if (any.UnpackTo(&bad) && bad.field_violations_size() == 1) return bad.field_violations(0).field();
-  }
-  return "";
 }
 
 TEST(Convert, ParsesAReservation) {

@@ -1,10 +1,9 @@
 #include "inventory/gate/stock_gate.h"
 
-#include <cstdlib>
 #include <random>
 
-#include "absl/strings/numbers.h"
 #include "gtest/gtest.h"
+#include "testing/environment.h"
 
 namespace flotilla::inventory {
 namespace {
@@ -12,12 +11,10 @@ namespace {
 class StockGateTest : public testing::Test {
  protected:
   static redis::Options Redis() {
-    const char* address = std::getenv("FLOTILLA_TEST_REDIS");
-    if (address == nullptr) throw std::runtime_error("FLOTILLA_TEST_REDIS is not set; run the tests through tests/run");
-    const std::string text = address;
+    const TestAddress address = TestRedis();
     redis::Options options;
-    options.host = text.substr(0, text.rfind(':'));
-    if (!absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &options.port)) throw std::runtime_error("bad address");
+    options.host = address.host;
+    options.port = address.port;
     return options;
   }
   std::string Name(const std::string& sku) const { return prefix + sku; }

@@ -1,10 +1,8 @@
 #include "inventory/workflow/inventory.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <random>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "async/thread_executor.h"
@@ -12,6 +10,8 @@
 #include "inventory/store/migrations.h"
 #include "inventory/workflow/keeper.h"
 #include "postgres/test_database.h"
+#include "testing/environment.h"
+#include "testing/eventually.h"
 
 namespace flotilla::inventory {
 namespace {
@@ -21,11 +21,9 @@ class InventoryTest : public testing::Test {
   static void SetUpTestSuite() {
     database = new postgres::TestDatabase;
     ASSERT_TRUE(postgres::Migrate(database->options(), Migrations(), absl::Seconds(10)).ok());
-    const char* address = std::getenv("FLOTILLA_TEST_REDIS");
-    ASSERT_NE(address, nullptr) << "FLOTILLA_TEST_REDIS is not set; run the tests through tests/run";
-    const std::string text = address;
-    redis_options.host = text.substr(0, text.rfind(':'));
-    ASSERT_TRUE(absl::SimpleAtoi(text.substr(text.rfind(':') + 1), &redis_options.port));
+    const TestAddress address = TestRedis();
+    redis_options.host = address.host;
+    redis_options.port = address.port;
   }
   static void TearDownTestSuite() { delete database; }
   std::string Name(const std::string& sku) const { return prefix + sku; }
@@ -58,14 +56,6 @@ class InventoryTest : public testing::Test {
   std::string Gate(const std::string& sku) { return redis::Client(redis_options).Run({"GET", GateKey(sku)})->string(); }
   void SetGate(const std::string& sku, const std::string& units) {
     ASSERT_TRUE(redis::Client(redis_options).Run({"SET", GateKey(sku), units}).ok());
-  }
-  template <class Condition>
-  static bool Eventually(Condition condition) {
-    for (int i = 0; i < 1000; ++i) {
-      if (condition()) return true;
-      absl::SleepFor(absl::Milliseconds(10));
-    }
-    return false;
   }
   static inline postgres::TestDatabase* database = nullptr;
   static inline redis::Options redis_options;

@@ -1,22 +1,11 @@
 #include "notify/api/convert.h"
 
 #include "errors/errors.h"
-#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
+#include "testing/status.h"
 
 namespace flotilla::notify {
 namespace {
-
-// The field that the error names.
-std::string Field(const absl::Status& status) {
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  const google::rpc::Status proto = errors::ToProto(status);
-  for (const auto& any : proto.details()) {
-    google::rpc::BadRequest bad;
-    if (any.UnpackTo(&bad) && bad.field_violations_size() == 1) return bad.field_violations(0).field();
-  }
-  return "";
-}
 
 TEST(Convert, PageSize) {
   v1::ListNotificationsRequest request;

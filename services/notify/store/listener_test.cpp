@@ -10,17 +10,10 @@
 #include "notify/store/migrations.h"
 #include "notify/store/notification_store.h"
 #include "postgres/test_database.h"
+#include "testing/eventually.h"
 
 namespace flotilla::notify {
 namespace {
-
-bool Eventually(const std::function<bool()>& condition) {
-  for (const absl::Time end = absl::Now() + absl::Seconds(15); absl::Now() < end;
-       absl::SleepFor(absl::Milliseconds(2))) {
-    if (condition()) return true;
-  }
-  return condition();
-}
 
 Batch News(int users, const std::string& round) {
   Batch batch;

@@ -1,8 +1,8 @@
 #include "order/api/parse.h"
 
 #include "errors/errors.h"
-#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
+#include "testing/status.h"
 
 namespace flotilla::order {
 namespace {
@@ -14,15 +14,6 @@ v1::CreateOrderRequest Good() {
   request.add_items()->set_sku("sku");
   request.mutable_items(0)->set_quantity(2);
   return request;
-}
-
-std::string Field(const absl::Status& status) {
-  const google::rpc::Status proto = errors::ToProto(status);
-  for (const auto& any : proto.details()) {
-    google::rpc::BadRequest bad;
-    if (any.UnpackTo(&bad) && bad.field_violations_size() == 1) return bad.field_violations(0).field();
-  }
-  return "";
 }
 
 TEST(Parse, AnOrderIsIdentifiedByUserAndKey) {

@@ -1,13 +1,12 @@
 #include "order/store/order_store.h"
 
-#include <cstdlib>
-#include <random>
 #include <set>
 
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "order/codec/codec.h"
 #include "order/store/migrations.h"
+#include "postgres/test_database.h"
 
 namespace flotilla::order {
 namespace {
@@ -15,22 +14,14 @@ namespace {
 class OrderStoreTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const char* admin = std::getenv("FLOTILLA_TEST_POSTGRES");
-    ASSERT_NE(admin, nullptr) << "FLOTILLA_TEST_POSTGRES is not set; run the tests through tests/run";
-    database = "order_store_test_" + std::to_string(std::random_device{}());
-    pqxx::connection connection(admin);
-    pqxx::nontransaction(connection).exec("CREATE DATABASE " + database);
-    const std::string uri = admin;
-    options.uri = uri.substr(0, uri.rfind('/') + 1) + database;
+    database = new postgres::TestDatabase;
+    options = database->options();
     std::vector<postgres::Migration> migrations = {events::EventTableMigration(), saga::SagaTableMigration()};
     for (const auto& migration : Migrations()) migrations.push_back(migration);
     const absl::Status status = postgres::Migrate(options, migrations, absl::Seconds(10));
     ASSERT_TRUE(status.ok()) << status;
   }
-  static void TearDownTestSuite() {
-    pqxx::connection connection(std::getenv("FLOTILLA_TEST_POSTGRES"));
-    pqxx::nontransaction(connection).exec("DROP DATABASE IF EXISTS " + database + " WITH (FORCE)");
-  }
+  static void TearDownTestSuite() { delete database; }
   static Order MakeOrder(const std::string& user, const std::string& key) {
     Order order;
     order.user_id = user;
@@ -63,7 +54,7 @@ class OrderStoreTest : public testing::Test {
     pqxx::connection connection(options.uri);
     return pqxx::nontransaction(connection).exec1(sql)[0].as<std::int64_t>();
   }
-  static inline std::string database;
+  static inline postgres::TestDatabase* database = nullptr;
   static inline postgres::Options options;
   OrderStore store{options, "me", absl::Seconds(5)};
 };

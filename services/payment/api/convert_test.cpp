@@ -1,8 +1,8 @@
 #include "payment/api/convert.h"
 
 #include "errors/errors.h"
-#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
+#include "testing/status.h"
 
 namespace flotilla::payment {
 namespace {
@@ -16,17 +16,6 @@ v1::ChargeRequest Good() {
   request.mutable_amount()->set_currency_code("EUR");
   request.mutable_amount()->set_minor_units(5);
   return request;
-}
-
-// The field that the error names.
-std::string Field(const absl::Status& status) {
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  const google::rpc::Status proto = errors::ToProto(status);
-  for (const auto& any : proto.details()) {
-    google::rpc::BadRequest bad;
-    if (any.UnpackTo(&bad) && bad.field_violations_size() == 1) return bad.field_violations(0).field();
-  }
-  return "";
 }
 
 TEST(Convert, ParsesAChargeAndLowersTheOrderId) {

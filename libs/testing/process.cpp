@@ -1,4 +1,4 @@
-#include "fleet/process.h"
+#include "testing/process.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -9,14 +9,17 @@
 
 #include <chrono>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <thread>
 
-namespace flotilla::fleet {
+namespace flotilla {
 
-Process::Process(std::vector<std::string> command, std::string log, std::map<std::string, std::string> environment) {
-  // setpriv: a crashed test leaves nothing behind. Not fork(): gRPC's fork handlers would stop its threads in this
-  // process.
+Process::Process(std::vector<std::string> command, std::string log, std::map<std::string, std::string> environment)
+    : log_(std::move(log)) {
+  // Not fork(): gRPC's fork handlers would stop its threads in this process.
   command.insert(command.begin(), {"setpriv", "--pdeathsig", "KILL"});
   std::vector<char*> argv;
   for (auto& word : command) argv.push_back(word.data());
@@ -29,7 +32,7 @@ Process::Process(std::vector<std::string> command, std::string log, std::map<std
   envp.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_addopen(&actions, 1, log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   const int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
@@ -72,6 +75,13 @@ bool Process::alive() {
   return false;
 }
 
+std::string Process::Output() const {
+  std::ifstream file(log_);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string OwnProgram() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
+
 int FreePort() {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
@@ -87,4 +97,4 @@ int FreePort() {
   return ntohs(address.sin_port);
 }
 
-}  // namespace flotilla::fleet
+}  // namespace flotilla

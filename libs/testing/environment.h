@@ -1,0 +1,22 @@
+// For tests only, as this whole room. The servers of a test run, from the environment that tests/run sets; each throws
+// std::runtime_error where its variable is missing or malformed.
+//
+// Everything in this room is in namespace flotilla: a flotilla::testing would hide gtest's.
+#pragma once
+
+#include <string>
+
+namespace flotilla {
+
+struct TestAddress {
+  std::string host;
+  int port = 0;
+};
+
+std::string TestPostgres();  // FLOTILLA_TEST_POSTGRES: an administrator's uri, which ends with a database's name
+TestAddress TestRedis();     // FLOTILLA_TEST_REDIS
+std::string TestEtcd();      // FLOTILLA_TEST_ETCD: host:port
+std::string TestNats();      // FLOTILLA_TEST_NATS: a url
+std::string TestBin();       // FLOTILLA_TEST_BIN: the folder of the built programs
+
+}  // namespace flotilla
