@@ -4,7 +4,6 @@
 // load a request waits for nothing, at high load the batch grows by itself up to max_batch.
 #pragma once
 
-#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "async/resumption.h"
 #include "async/task.h"
 
 namespace flotilla::batch {
@@ -118,19 +118,9 @@ class WorkerBatcher {
         batch[i]->result = results.size() == batch.size() ? std::move(results[i])
                                                           : absl::InternalError(options_.name + ": wrong result count");
       }
-      Resume(batch);
+      async::Resumption resumption;
+      for (const Waiter* w : batch) resumption.Add(w->executor, w->handle);
     }
-  }
-
-  static void Resume(const std::vector<Waiter*>& batch) {
-    // Few executors, many waiters: one wake-up an executor.
-    std::vector<std::pair<async::Executor*, std::vector<std::coroutine_handle<>>>> groups;
-    for (Waiter* w : batch) {
-      auto it = std::find_if(groups.begin(), groups.end(), [w](auto& g) { return g.first == w->executor; });
-      if (it == groups.end()) it = groups.insert(groups.end(), {w->executor, {}});
-      it->second.push_back(w->handle);
-    }
-    for (auto& [executor, handles] : groups) executor->PostMany(handles);
   }
 
   const WorkerOptions options_;

@@ -3,10 +3,17 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/time/clock.h"
 #include "notify/api/convert.h"
 #include "telemetry/metrics.h"
 
 namespace flotilla::notify {
+namespace {
+
+// How soon a subscription notices that its client has gone.
+constexpr absl::Duration kTurn = absl::Milliseconds(500);
+
+}  // namespace
 
 NotifyApi::NotifyApi(rpc::Server& server, Inbox& inbox, Hub& hub)
     : inbox_(inbox),
@@ -57,7 +64,8 @@ async::Task<absl::Status> NotifyApi::Follow(rpc::Call& call, std::int64_t after,
   for (bool news = true;;) {
     if (call.cancelled()) co_return absl::UnavailableError("the client has gone or the server is stopping");
     if (!news) {
-      news = co_await ticket->Wait();
+      const auto woken = co_await ticket->Wait(absl::Now() + kTurn);
+      news = !woken.empty();
       continue;
     }
     const absl::StatusOr<std::vector<Notification>> list = co_await inbox_.Tail(call.user_id, after);

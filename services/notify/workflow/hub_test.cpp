@@ -10,13 +10,16 @@
 namespace flotilla::notify {
 namespace {
 
-async::Task<bool> WaitOn(Hub::Ticket& ticket) { co_return co_await ticket.Wait(); }
+async::Task<bool> WaitOn(Hub::Ticket& ticket) {
+  const auto news = co_await ticket.Wait(absl::Now() + absl::Milliseconds(250));
+  co_return !news.empty();
+}
 
 // As a subscriber does.
 async::Task<bool> WaitForNews(Hub::Ticket& ticket) {
   for (int i = 0; i < 40; ++i) {
-    const bool woken = co_await ticket.Wait();
-    if (woken) co_return true;
+    const auto news = co_await ticket.Wait(absl::Now() + absl::Milliseconds(250));
+    if (!news.empty()) co_return true;
   }
   co_return false;
 }
@@ -68,8 +71,8 @@ TEST(Hub, TicketsComeAndGoWhileOthersWake) {
     int woken = 0;
     for (int i = 0; i < rounds; ++i) {
       const auto ticket = h.Register(absl::StrCat("user-", i % 3));
-      const bool news = co_await ticket->Wait();
-      woken += news ? 1 : 0;
+      const auto news = co_await ticket->Wait(absl::Now() + absl::Seconds(10));
+      woken += news.empty() ? 0 : 1;
     }
     co_return woken;
   };

@@ -149,13 +149,13 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Read(OrderKey key) {
 
 async::Task<absl::StatusOr<Order>> OrderFlow::Next(OrderHub::Ticket& ticket, Order latest, absl::Time deadline) {
   while (absl::Now() < deadline) {
-    std::optional<Order> news = co_await ticket.Wait(std::min(deadline, absl::Now() + kPoll));
-    if (!news.has_value()) {
+    std::vector<Order> news = co_await ticket.Wait(std::min(deadline, absl::Now() + kPoll));
+    if (news.empty()) {
       absl::StatusOr<Order> read = co_await Read({latest.user_id, latest.order_id});
       if (!read.ok()) continue;  // the database may be back before the deadline
-      news = *std::move(read);
+      news.push_back(*std::move(read));
     }
-    if (news->version > latest.version) co_return *std::move(news);
+    if (news.front().version > latest.version) co_return std::move(news.front());
   }
   co_return latest;
 }

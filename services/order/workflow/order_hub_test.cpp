@@ -15,7 +15,10 @@ Order Make(const std::string& id, std::int64_t version) {
 }
 
 async::Task<std::optional<Order>> WaitOn(OrderHub::Ticket& ticket, absl::Duration patience) {
-  co_return co_await ticket.Wait(absl::Now() + patience);
+  std::vector<Order> news = co_await ticket.Wait(absl::Now() + patience);
+  if (news.empty()) co_return std::nullopt;
+  EXPECT_EQ(news.size(), 1u);
+  co_return std::move(news.front());
 }
 
 TEST(OrderHub, NewsBeforeTheWaitIsNotLost) {
