@@ -5,11 +5,13 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "async/task.h"
+#include "batch/waiter.h"
 
 namespace flotilla::batch {
 
@@ -33,18 +35,13 @@ class CallBatcher {
 
   // Only on an executor's thread; resumes there. RESOURCE_EXHAUSTED: queue full.
   async::Task<absl::StatusOr<Response>> Call(Request request) {
-    Waiter waiter{std::move(request), absl::UnknownError("not flushed"), {}, async::Executor::Current()};
+    Waiter waiter(std::move(request));
     co_await Enqueue{*this, waiter};
     co_return std::move(waiter.result);
   }
 
  private:
-  struct Waiter {
-    Request request;
-    absl::StatusOr<Response> result;
-    std::coroutine_handle<> handle;
-    async::Executor* executor;
-  };
+  using Waiter = internal::Waiter<Request, Response>;
   struct Enqueue {
     CallBatcher& batcher;
     Waiter& waiter;
@@ -72,29 +69,21 @@ class CallBatcher {
 
   async::Task<void> Drain() {
     for (;;) {
-      std::vector<Waiter*> batch;
-      std::vector<Request> requests;
-      {
-        std::lock_guard lock(mutex_);
-        if (queue_.empty()) {
-          --in_flight_;
-          co_return;
-        }
-        while (!queue_.empty() && batch.size() < options_.max_batch) {
-          batch.push_back(queue_.front());
-          queue_.pop_front();
-        }
-      }
-      requests.reserve(batch.size());
-      for (Waiter* w : batch) requests.push_back(std::move(w->request));
-      Results results = co_await flush_(std::move(requests));
-      for (std::size_t i = 0; i < batch.size(); ++i) {
-        Waiter* w = batch[i];
-        w->result = results.size() == batch.size() ? std::move(results[i])
-                                                   : absl::InternalError(options_.name + ": wrong result count");
-        w->executor->Post(w->handle);
-      }
+      auto batch = TakeBatch();
+      if (!batch.has_value()) co_return;
+      Results results = co_await flush_(std::move(batch->requests));
+      batch->Answer(std::move(results), options_.name);
     }
+  }
+
+  // None where nobody waits: this drain ends.
+  std::optional<internal::Batch<Request, Response>> TakeBatch() {
+    std::lock_guard lock(mutex_);
+    if (queue_.empty()) {
+      --in_flight_;
+      return std::nullopt;
+    }
+    return internal::Batch<Request, Response>(queue_, options_.max_batch);
   }
 
   const CallOptions options_;

@@ -4,18 +4,19 @@
 // load a request waits for nothing, at high load the batch grows by itself up to max_batch.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <span>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "async/resumption.h"
 #include "async/task.h"
+#include "batch/waiter.h"
 
 namespace flotilla::batch {
 
@@ -52,7 +53,7 @@ class WorkerBatcher {
 
   // Resumes on the caller's executor. A request that was accepted is always answered. RESOURCE_EXHAUSTED: queue full.
   async::Task<absl::StatusOr<Response>> Call(Request request) {
-    Waiter waiter{std::move(request), absl::UnknownError("not flushed"), {}, async::Executor::Current()};
+    Waiter waiter(std::move(request));
     co_await Enqueue{*this, waiter};
     co_return std::move(waiter.result);
   }
@@ -63,12 +64,7 @@ class WorkerBatcher {
   }
 
  private:
-  struct Waiter {
-    Request request;
-    absl::StatusOr<Response> result;
-    std::coroutine_handle<> handle;
-    async::Executor* executor;
-  };
+  using Waiter = internal::Waiter<Request, Response>;
   struct Enqueue {
     WorkerBatcher& batcher;
     Waiter& waiter;
@@ -94,33 +90,18 @@ class WorkerBatcher {
   };
 
   void Work(int index) {
-    Flush flush = make_flush_(index);
-    std::vector<Waiter*> batch;
-    std::vector<Request> requests;
-    for (;;) {
-      batch.clear();
-      requests.clear();
-      {
-        std::unique_lock lock(mutex_);
-        ++idle_;
-        wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-        --idle_;
-        if (queue_.empty()) return;
-        while (!queue_.empty() && batch.size() < options_.max_batch) {
-          batch.push_back(queue_.front());
-          queue_.pop_front();
-        }
-      }
-      requests.reserve(batch.size());
-      for (Waiter* w : batch) requests.push_back(std::move(w->request));
-      Results results = flush(requests);
-      for (std::size_t i = 0; i < batch.size(); ++i) {
-        batch[i]->result = results.size() == batch.size() ? std::move(results[i])
-                                                          : absl::InternalError(options_.name + ": wrong result count");
-      }
-      async::Resumption resumption;
-      for (const Waiter* w : batch) resumption.Add(w->executor, w->handle);
-    }
+    const Flush flush = make_flush_(index);
+    while (auto batch = WaitForBatch()) batch->Answer(flush(batch->requests), options_.name);
+  }
+
+  // None once the batcher is being destroyed and nobody waits.
+  std::optional<internal::Batch<Request, Response>> WaitForBatch() {
+    std::unique_lock lock(mutex_);
+    ++idle_;
+    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    --idle_;
+    if (queue_.empty()) return std::nullopt;
+    return internal::Batch<Request, Response>(queue_, options_.max_batch);
   }
 
   const WorkerOptions options_;
