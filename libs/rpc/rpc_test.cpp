@@ -327,15 +327,22 @@ TEST(Server, HealthFollowsSetServing) {
   TestServer server;
   auto stub =
       grpc::health::v1::Health::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
-  const auto check = [&] {
+  const auto check = [&](const std::string& service) {
     grpc::ClientContext context;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
     grpc::health::v1::HealthCheckResponse response;
-    EXPECT_TRUE(stub->Check(&context, {}, &response).ok());
+    EXPECT_TRUE(stub->Check(&context, request, &response).ok());
     return response.status();
   };
-  EXPECT_EQ(check(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  using grpc::health::v1::HealthCheckResponse;
+  EXPECT_EQ(check(""), HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(check(kLiveness), HealthCheckResponse::SERVING);
   server.server.SetServing(true);
-  EXPECT_EQ(check(), grpc::health::v1::HealthCheckResponse::SERVING);
+  EXPECT_EQ(check(""), HealthCheckResponse::SERVING);
+  server.server.SetServing(false);
+  EXPECT_EQ(check(""), HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(check(kLiveness), HealthCheckResponse::SERVING);
 }
 
 TEST(Server, ATakenPortIsNamed) {

@@ -84,7 +84,9 @@ std::vector<Loop*> Server::loops() const {
 }
 
 void Server::SetServing(bool serving) {
-  if (server_ != nullptr) server_->GetHealthCheckService()->SetServingStatus(serving);
+  if (server_ == nullptr) return;
+  server_->GetHealthCheckService()->SetServingStatus(serving);
+  server_->GetHealthCheckService()->SetServingStatus(kLiveness, true);  // the line above has set it too
 }
 
 absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream) {

@@ -58,6 +58,10 @@ class Interceptor {
   virtual void OnEnd(const Call& call, const absl::Status& status) = 0;
 };
 
+// The name under which grpc.health.v1 answers SERVING from Start() on: this process need not be started again, even
+// where it takes no calls, for it starts or drains.
+inline constexpr char kLiveness[] = "liveness";
+
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // host:port; port 0 picks one
   int loops = 2;                       // threads, one completion queue each
@@ -124,7 +128,7 @@ class Server {
   absl::Status Start();
   int port() const { return port_; }  // the bound port
   std::vector<Loop*> loops() const;   // from Start() on; background coroutines may run here while the server does
-  void SetServing(bool serving);      // grpc.health.v1, for "" and every service
+  void SetServing(bool serving);      // grpc.health.v1, for "" and every service but kLiveness
   bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
   // Health NOT_SERVING, no new calls, streams see cancelled(), waits up to `grace` for running calls, cancels the rest,

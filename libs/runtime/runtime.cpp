@@ -9,6 +9,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <random>
@@ -33,6 +35,10 @@ ABSL_FLAG(std::string, advertise, "",
 ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:0", "host:port for /metrics; empty switches it off.");
 ABSL_FLAG(std::string, etcd, "127.0.0.1:2379", "etcd endpoints: host:port[,host:port...].");
 ABSL_FLAG(std::string, postgres, "", "libpq connection string of this service's database.");
+ABSL_FLAG(std::string, postgres_password_file, "",
+          "File whose first line is the database password; empty: it stands in --postgres or is not needed.");
+ABSL_FLAG(std::string, migrations, "run",
+          "run: bring the schema up to date, then serve; only: do that and exit; skip: another process does it.");
 ABSL_FLAG(std::string, redis, "127.0.0.1:6379", "Redis host:port.");
 ABSL_FLAG(std::string, nats, "nats://127.0.0.1:4222", "NATS URL.");
 ABSL_FLAG(std::string, instance_id, "", "Unique name of this instance; default: host name and a random number.");
@@ -45,6 +51,7 @@ namespace {
 
 // From deregistration to the refusal of new calls.
 constexpr std::chrono::milliseconds kFarewell(300);
+constexpr absl::Duration kDatabasePatience = absl::Seconds(60);
 
 struct HostPort {
   std::string host;
@@ -81,9 +88,24 @@ absl::Status CheckFlags() {
     return InvalidFlag("metrics_listen", "must be host:port or empty");
   }
   if (absl::GetFlag(FLAGS_postgres).empty()) return InvalidFlag("postgres", "must be set");
+  const std::string migrations = absl::GetFlag(FLAGS_migrations);
+  if (migrations != "run" && migrations != "only" && migrations != "skip")
+    return InvalidFlag("migrations", "must be run, only or skip");
   if (absl::GetFlag(FLAGS_loops) < 1 || absl::GetFlag(FLAGS_loops) > 64) return InvalidFlag("loops", "must be 1 to 64");
   if (absl::GetFlag(FLAGS_grace_period) < absl::ZeroDuration())
     return InvalidFlag("grace_period", "must not be negative");
+  return absl::OkStatus();
+}
+
+// libpq takes the password from the environment of the process; it shows neither in the command line nor in /proc.
+absl::Status ReadPassword() {
+  const std::string path = absl::GetFlag(FLAGS_postgres_password_file);
+  if (path.empty()) return absl::OkStatus();
+  std::ifstream file(path);
+  std::string password;
+  if (!std::getline(file, password) || password.empty())
+    return InvalidFlag("postgres_password_file", "cannot be read, or its first line is empty");
+  setenv("PGPASSWORD", password.c_str(), 1);
   return absl::OkStatus();
 }
 
@@ -212,6 +234,13 @@ redis::Options Fleet::redis() const {
 
 events::NatsOptions Fleet::nats() const { return {.url = absl::GetFlag(FLAGS_nats)}; }
 
+absl::Status Fleet::Migrate(std::span<const postgres::Migration> migrations) const {
+  const std::string how = absl::GetFlag(FLAGS_migrations);
+  if (how == "skip") return absl::OkStatus();
+  if (auto status = postgres::Migrate(postgres(), migrations, kDatabasePatience); !status.ok()) return status;
+  return how == "only" ? absl::CancelledError("the schema is up to date") : absl::OkStatus();
+}
+
 std::shared_ptr<rpc::ChannelPool> Fleet::Peer(const std::string& service) {
   auto& peer = impl_->peers[service];
   if (peer == nullptr) {
@@ -223,6 +252,7 @@ std::shared_ptr<rpc::ChannelPool> Fleet::Peer(const std::string& service) {
 int Main(int argc, char** argv, const std::string& service, const std::function<absl::Status(Fleet&)>& wire) {
   absl::Status status = config::Parse(argc, argv);
   if (status.ok()) status = CheckFlags();
+  if (status.ok()) status = ReadPassword();
   const absl::StatusOr<telemetry::Level> level = LogLevel();
   if (status.ok()) status = level.status();
   if (!status.ok()) {
@@ -266,9 +296,14 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   } catch (const std::exception& e) {  // of a driver: the last place to turn it into an error
     status = absl::InternalError(e.what());
   }
+  const bool only_migrated = absl::IsCancelled(status) && absl::GetFlag(FLAGS_migrations) == "only";
   if (status.ok()) status = server.Start();
   if (!status.ok()) {
     drop_kept();
+    if (only_migrated) {
+      telemetry::Info("migrated");
+      return 0;
+    }
     return fail("cannot start", status);
   }
   for (auto& hook : fleet.started_) hook();

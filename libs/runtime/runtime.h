@@ -10,12 +10,13 @@
 // 0.
 //
 // Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
-// --listen, --advertise, --metrics_listen, --etcd, --postgres, --redis, --nats, --instance_id, --loops, --grace_period,
-// --log_level.
+// --listen, --advertise, --metrics_listen, --etcd, --postgres, --postgres_password_file, --migrations, --redis, --nats,
+// --instance_id, --loops, --grace_period, --log_level.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ class Fleet {
   postgres::Options postgres() const;  // from --postgres
   redis::Options redis() const;        // from --redis host:port
   events::NatsOptions nats() const;    // from --nats
+  // Brings the schema up to date, as --migrations says. CANCELLED where this process is for nothing else: Wire hands
+  // it on and Main ends with 0.
+  absl::Status Migrate(std::span<const postgres::Migration> migrations) const;
   // Endpoints of another service, followed in etcd.
   std::shared_ptr<rpc::ChannelPool> Peer(const std::string& service);
 

@@ -21,6 +21,7 @@
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "postgres/test_database.h"
 #include "registry/etcd.h"
 #include "telemetry/log.h"
 #include "telemetry/trace.h"
@@ -73,6 +74,7 @@ absl::Status Wire(Fleet& fleet, const std::string& how) {
     telemetry::Info("wiring");
     for (;;) pause();
   }
+  if (how == "migrates") return fleet.Migrate(std::vector<postgres::Migration>{{"001_a.sql", "CREATE TABLE a ()"}});
   auto service = std::make_shared<TestService::AsyncService>();
   fleet.server().AddService(service);
   fleet.server().Unary(service.get(), &TestService::AsyncService::RequestEcho, "flotilla.rpc.test.TestService/Echo",
@@ -310,6 +312,21 @@ TEST_F(RuntimeTest, AFailedStartIsAnErrorAndDestroysNewestFirst) {
   }
 }
 
+TEST_F(RuntimeTest, MigrationsAreRunAloneOrLeftToAnother) {
+  const postgres::TestDatabase database;
+  const std::string postgres = "--postgres=" + database.options().uri;
+  const auto tables = [&] { return database.Query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"); };
+  auto skips = Start("migrates", {postgres, "--migrations=skip"});
+  skips->Field("serving", "");
+  EXPECT_EQ(tables(), "0");
+  auto migrates = Start("migrates", {postgres, "--migrations=only"});
+  EXPECT_EQ(migrates->Exit(), 0) << migrates->Output();
+  EXPECT_THAT(migrates->Messages(), ElementsAre("destroyed second", "destroyed first", "migrated"));
+  EXPECT_EQ(tables(), "2");
+  auto both = Start("migrates", {postgres, "--migrations=run"});
+  both->Field("serving", "");
+}
+
 TEST_F(RuntimeTest, ATakenPortIsNamed) {
   const TakenPort taken;
   auto process = Start("serves", {"--listen=" + taken.address()});
@@ -324,8 +341,8 @@ TEST_F(RuntimeTest, ATakenPortIsNamed) {
 TEST_F(RuntimeTest, AWrongFlagIsNamed) {
   for (const std::string flag :
        {"--listen=nowhere", "--advertise=host:0", "--metrics_listen=x", "--etcd=", "--etcd=a:1,b", "--redis=x",
-        "--postgres=", "--nats=x", "--loops=0", "--grace_period=-1s", "--log_level=loud", "--instance_id=a/b",
-        "--loops=many", "--nosuch=1"}) {
+        "--postgres=", "--postgres_password_file=/nonexistent", "--migrations=maybe", "--nats=x", "--loops=0",
+        "--grace_period=-1s", "--log_level=loud", "--instance_id=a/b", "--loops=many", "--nosuch=1"}) {
     auto process = Start("serves", {flag});
     const int exit = process->Exit();
     EXPECT_TRUE(exit == 1 || exit == 2) << flag;

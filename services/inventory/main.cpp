@@ -12,9 +12,7 @@ namespace {
 absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   using namespace flotilla;
   const auto postgres = fleet.postgres();
-  if (auto status = postgres::Migrate(postgres, inventory::Migrations(), absl::Seconds(60)); !status.ok()) {
-    return status;
-  }
+  if (auto status = fleet.Migrate(inventory::Migrations()); !status.ok()) return status;
   auto* stock = fleet.Keep(std::make_unique<inventory::Inventory>(postgres, fleet.redis()));
   fleet.Keep(std::make_unique<inventory::Keeper>(postgres, fleet.redis(), *stock, inventory::Keeper::Options{}));
   fleet.Keep(std::make_unique<inventory::InventoryApi>(fleet.server(), *stock));

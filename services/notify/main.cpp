@@ -15,7 +15,7 @@ namespace {
 absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   using namespace flotilla;
   const auto postgres = fleet.postgres();
-  if (auto status = postgres::Migrate(postgres, notify::Migrations(), absl::Seconds(60)); !status.ok()) return status;
+  if (auto status = fleet.Migrate(notify::Migrations()); !status.ok()) return status;
 
   auto* inbox = fleet.Keep(std::make_unique<notify::Inbox>(postgres));
   auto* hub = fleet.Keep(std::make_unique<notify::Hub>());

@@ -20,7 +20,7 @@ absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   const auto postgres = fleet.postgres();
   std::vector<postgres::Migration> migrations = {events::EventTableMigration(), saga::SagaTableMigration()};
   for (const auto& migration : order::Migrations()) migrations.push_back(migration);
-  if (auto status = postgres::Migrate(postgres, migrations, absl::Seconds(60)); !status.ok()) return status;
+  if (auto status = fleet.Migrate(migrations); !status.ok()) return status;
 
   saga::EngineOptions engine;
   engine.postgres = postgres;

@@ -2,11 +2,9 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "payment/api/payment_api.h"
 #include "payment/store/ledger.h"
 #include "payment/store/migrations.h"
-#include "postgres/session.h"
 #include "runtime/runtime.h"
 
 namespace {
@@ -14,9 +12,7 @@ namespace {
 absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   namespace payment = flotilla::payment;
   const auto postgres = fleet.postgres();
-  if (auto status = flotilla::postgres::Migrate(postgres, payment::Migrations(), absl::Seconds(60)); !status.ok()) {
-    return status;
-  }
+  if (auto status = fleet.Migrate(payment::Migrations()); !status.ok()) return status;
   auto* ledger = fleet.Keep(std::make_unique<payment::Ledger>(postgres));
   fleet.Keep(std::make_unique<payment::PaymentApi>(fleet.server(), *ledger));
   return absl::OkStatus();
