@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "prometheus/exposer.h"
+#include "telemetry/process.h"
 
 namespace flotilla::telemetry {
 namespace {
@@ -36,7 +37,11 @@ prometheus::Histogram& Latency(const std::string& name, const std::string& help,
 }
 
 struct MetricsEndpoint::Impl {
-  explicit Impl(const std::string& listen) : exposer(listen, 1) { exposer.RegisterCollectable(Shared()); }
+  explicit Impl(const std::string& listen) : exposer(listen, 1) {
+    exposer.RegisterCollectable(Shared());
+    exposer.RegisterCollectable(process);
+  }
+  const std::shared_ptr<ProcessMetrics> process = std::make_shared<ProcessMetrics>();  // the exposer does not keep it
   prometheus::Exposer exposer;
 };
 

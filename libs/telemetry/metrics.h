@@ -18,7 +18,8 @@ prometheus::Counter& Counter(const std::string& name, const std::string& help, c
 prometheus::Gauge& Gauge(const std::string& name, const std::string& help, const prometheus::Labels& labels = {});
 prometheus::Histogram& Latency(const std::string& name, const std::string& help, const prometheus::Labels& labels = {});
 
-// Serves /metrics on host:port (port 0 picks one) until destroyed. Throws std::exception where the address is taken.
+// Serves these and the process's own (process.h) as /metrics on host:port (port 0 picks one) until destroyed. Throws
+// std::exception where the address is taken.
 class MetricsEndpoint {
  public:
   explicit MetricsEndpoint(const std::string& listen);

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdlib>
+#include <ctime>
 
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
@@ -79,6 +81,21 @@ TEST(Metrics, SameNameAndLabelsGiveTheSameObjectAndAreServed) {
   EXPECT_NE(page.find("test_level 7"), std::string::npos) << page;
   EXPECT_NE(page.find("test_seconds_bucket{le=\"0.005\"} 1"), std::string::npos) << page;
   EXPECT_ANY_THROW(MetricsEndpoint("127.0.0.1:" + std::to_string(endpoint.port())));
+}
+
+TEST(Metrics, TheProcessIsAmongThem) {
+  const MetricsEndpoint endpoint("127.0.0.1:0");
+  const std::string page = HttpGet(endpoint.port(), "/metrics");
+  const auto value = [&page](const std::string& name) {
+    const std::size_t at = page.find("\n" + name + " ");
+    return at == std::string::npos ? -1.0 : std::strtod(page.c_str() + at + name.size() + 2, nullptr);
+  };
+  EXPECT_GE(value("process_cpu_seconds_total"), 0);
+  EXPECT_GT(value("process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GE(value("process_threads"), 2);
+  EXPECT_GT(value("process_open_fds"), 3);
+  EXPECT_GT(value("process_max_fds"), value("process_open_fds"));
+  EXPECT_NEAR(value("process_start_time_seconds"), static_cast<double>(time(nullptr)), 60);
 }
 
 }  // namespace
