@@ -255,6 +255,11 @@ void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_
   if (!user.empty()) context.AddMetadata("flotilla-user", user);
 }
 
+void LogCallsTo(const std::string& path) {
+  Calls().Open(path);
+  std::atexit([] { Calls().Flush(); });
+}
+
 Result Explain(const grpc::Status& status) {
   Result result{status, "", "", {}};
   google::rpc::Status details;

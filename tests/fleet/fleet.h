@@ -84,7 +84,9 @@ struct Result {
   order::v1::Order order;
 };
 
-// CreateOrder and CancelOrder are written to the living fleet's log of calls, for the checker.
+// CreateOrder and CancelOrder are written to the living fleet's log of calls, for the checker; without a fleet of this
+// process to this file, which is complete when the process ends.
+void LogCallsTo(const std::string& path);
 using Items = std::vector<std::pair<std::string, std::int64_t>>;
 
 Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
