@@ -6,7 +6,9 @@
 #include "absl/time/clock.h"
 #include "async/thread_executor.h"
 #include "errors/errors.h"
+#include "google/protobuf/descriptor.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.grpc.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "rpc/client.h"
@@ -343,6 +345,61 @@ TEST(Server, HealthFollowsSetServing) {
   server.server.SetServing(false);
   EXPECT_EQ(check(""), HealthCheckResponse::NOT_SERVING);
   EXPECT_EQ(check(kLiveness), HealthCheckResponse::SERVING);
+}
+
+TEST(Server, HealthKnowsItsServicesAndTellsWatchers) {
+  using grpc::health::v1::HealthCheckResponse;
+  TestServer server;
+  auto stub =
+      grpc::health::v1::Health::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+  grpc::health::v1::HealthCheckRequest unknown;
+  unknown.set_service("no.such.Service");
+  {
+    grpc::ClientContext context;
+    HealthCheckResponse response;
+    EXPECT_EQ(stub->Check(&context, unknown, &response).error_code(), grpc::StatusCode::NOT_FOUND);
+  }
+  grpc::health::v1::HealthCheckRequest known;
+  known.set_service("flotilla.rpc.test.TestService");
+  grpc::ClientContext context;
+  const auto watch = stub->Watch(&context, known);
+  HealthCheckResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  server.server.SetServing(true);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  context.TryCancel();
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(Server, ReflectionDescribesTheServices) {
+  TestServer server;
+  auto stub = grpc::reflection::v1alpha::ServerReflection::NewStub(
+      grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  const auto stream = stub->ServerReflectionInfo(&context);
+  const auto ask = [&](const auto& set) {
+    grpc::reflection::v1alpha::ServerReflectionRequest request;
+    set(request);
+    grpc::reflection::v1alpha::ServerReflectionResponse response;
+    EXPECT_TRUE(stream->Write(request) && stream->Read(&response));
+    return response;
+  };
+  std::vector<std::string> names;
+  const auto list = ask([](auto& r) { r.set_list_services(""); });
+  for (const auto& service : list.list_services_response().service()) names.push_back(service.name());
+  EXPECT_EQ(names, (std::vector<std::string>{"flotilla.rpc.test.TestService", "grpc.health.v1.Health",
+                                             "grpc.reflection.v1alpha.ServerReflection"}));
+  const auto files = ask([](auto& r) { r.set_file_containing_symbol("flotilla.rpc.test.TestService"); });
+  google::protobuf::FileDescriptorProto file;
+  ASSERT_TRUE(file.ParseFromString(files.file_descriptor_response().file_descriptor_proto(0)));
+  EXPECT_EQ(file.service(0).name(), "TestService");
+  EXPECT_EQ(ask([](auto& r) { r.set_file_by_filename("no.proto"); }).error_response().error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(ask([](auto&) {}).error_response().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST(Server, ATakenPortIsNamed) {

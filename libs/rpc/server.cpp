@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
 #include <stdexcept>
 #include <thread>
 
 #include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "google/protobuf/descriptor.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/health_check_service_interface.h"
+#include "rpc/health.h"
+#include "rpc/reflection.h"
 
 namespace flotilla::rpc {
 
@@ -28,13 +27,8 @@ std::string_view Call::Metadata(const char* key) const {
   return {it->second.data(), it->second.size()};
 }
 
-Server::Server(ServerOptions options) : options_(std::move(options)) {
-  // Both are switches of the process: they apply to servers built from now on.
-  static std::once_flag once;
-  std::call_once(once, [] {
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  });
+Server::Server(ServerOptions options) : options_(std::move(options)), health_(std::make_unique<Health>(*this)) {
+  AddReflection(*this);
 }
 
 Server::~Server() { Shutdown(absl::ZeroDuration()); }
@@ -49,10 +43,6 @@ absl::Status Server::Start() {
   // Matches the clients' pings (client.cpp); stricter rules answer them with too_many_pings.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // Only reflection is served by gRPC's own threads.
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
   for (auto& service : services_) builder.RegisterService(service.get());
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
   for (int i = 0; i < options_.loops; ++i) queues.push_back(builder.AddCompletionQueue());
@@ -68,7 +58,6 @@ absl::Status Server::Start() {
     }
     return absl::UnavailableError("cannot listen on " + options_.listen + ": is the address taken?");
   }
-  SetServing(false);
   for (auto& queue : queues) {
     auto* raw = queue.get();
     loops_.push_back(std::make_unique<Loop>(std::move(queue)));
@@ -83,11 +72,7 @@ std::vector<Loop*> Server::loops() const {
   return out;
 }
 
-void Server::SetServing(bool serving) {
-  if (server_ == nullptr) return;
-  server_->GetHealthCheckService()->SetServingStatus(serving);
-  server_->GetHealthCheckService()->SetServingStatus(kLiveness, true);  // the line above has set it too
-}
+void Server::SetServing(bool serving) { health_->SetServing(serving); }
 
 absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream) {
   const int running = calls_.fetch_add(1) + 1;

@@ -16,6 +16,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,6 +87,8 @@ class ServerReader {  // of a stream from the client
   virtual async::Task<bool> Read(Request* request) = 0;
 };
 
+class Health;
+
 class Server {
  public:
   explicit Server(ServerOptions options);
@@ -129,6 +132,8 @@ class Server {
   int port() const { return port_; }  // the bound port
   std::vector<Loop*> loops() const;   // from Start() on; background coroutines may run here while the server does
   void SetServing(bool serving);      // grpc.health.v1, for "" and every service but kLiveness
+  // "package.Service" of every method that was added.
+  const std::set<std::string>& service_names() const { return service_names_; }
   bool stopping() const { return stopping_.load(std::memory_order_acquire); }
 
   // Health NOT_SERVING, no new calls, streams see cancelled(), waits up to `grace` for running calls, cancels the rest,
@@ -160,6 +165,7 @@ class Server {
 
   const ServerOptions options_;
   std::vector<std::shared_ptr<grpc::Service>> services_;
+  std::set<std::string> service_names_;
   std::vector<std::shared_ptr<Interceptor>> interceptors_;
   std::vector<std::function<void(Loop&, grpc::ServerCompletionQueue*)>> methods_;  // each arms one method on one loop
   std::unique_ptr<grpc::Server> server_;
@@ -168,6 +174,7 @@ class Server {
   std::atomic<int> alive_ = 0;
   std::atomic<int> calls_ = 0;
   std::atomic<bool> stopping_ = false;
+  std::unique_ptr<Health> health_;  // last: registers with the rest
 };
 
 }  // namespace flotilla::rpc

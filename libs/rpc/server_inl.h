@@ -167,6 +167,7 @@ struct BidiStream final : ServerReader<Q>, ServerWriter<R> {
 
 template <class Method>
 void Server::Arm(std::shared_ptr<Method> method, int acceptors) {
+  service_names_.insert(method->method.substr(0, method->method.find('/')));
   methods_.push_back([method, acceptors](Loop& loop, grpc::ServerCompletionQueue* queue) {
     for (int i = 0; i < acceptors; ++i) async::Spawn(loop, method->Serve(queue, Alive(method->server)));
   });
