@@ -1,5 +1,5 @@
 # Functions that start and stop private servers and the fleet as plain processes. Sourced by up, down, status, logs, tests/run
-# and bench/run. The caller sets DATA (the data folder) and BIN (the folder of the binaries) and the PORT_* variables.
+# and bench/run. The caller sets ROOT (the checkout), DATA (the data folder), BIN (the folder of the binaries) and the PORT_* variables.
 # shellcheck shell=bash
 
 PG_BIN=/usr/lib/postgresql/15/bin
@@ -23,6 +23,8 @@ default_ports() {
   METRICS_OFFSET=${FLOTILLA_METRICS_OFFSET:-100}
 }
 
+# Where a service answers: on its port here, unless FLOTILLA_ADDRESS_<SERVICE> says otherwise.
+address_of() { local name="FLOTILLA_ADDRESS_${1^^}"; echo "${!name:-127.0.0.1:$(port_of "$1")}"; }
 port_of() { local name="PORT_${1^^}"; echo "${!name}"; }
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -104,18 +106,10 @@ psql_admin() {  # psql_admin [-d database] ...
   PGPASSWORD=$(secret postgres) psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$PORT_POSTGRES" -U postgres "$@"
 }
 
-# A database and a role per service, least rights: the role owns its database and cannot connect to another's.
 create_databases() {
   local service
-  for service in "${SERVICES[@]}"; do
-    psql_admin -d postgres <<SQL
-SELECT 'CREATE ROLE flotilla_$service LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flotilla_$service') \gexec
-ALTER ROLE flotilla_$service PASSWORD '$(secret "$service")';
-SELECT 'CREATE DATABASE flotilla_$service OWNER flotilla_$service'
-  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'flotilla_$service') \gexec
-REVOKE CONNECT ON DATABASE flotilla_$service FROM PUBLIC;
-SQL
-  done
+  for service in "${SERVICES[@]}"; do secret "$service" >/dev/null; done
+  SECRETS=$DATA/secrets PGHOST=127.0.0.1 PGPORT=$PORT_POSTGRES PGUSER=postgres "$ROOT/deploy/postgres/databases.sh"
 }
 
 uri_of() { echo "postgresql://flotilla_$1:$(secret "$1")@127.0.0.1:$PORT_POSTGRES/flotilla_$1"; }
