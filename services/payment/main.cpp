@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "payment/api/payment_api.h"
+#include "payment/audit/ledger_audit.h"
 #include "payment/store/ledger.h"
 #include "payment/store/migrations.h"
 #include "runtime/runtime.h"
@@ -14,6 +15,7 @@ absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   const auto postgres = fleet.postgres();
   if (auto status = fleet.Migrate(payment::Migrations()); !status.ok()) return status;
   auto* ledger = fleet.Keep(std::make_unique<payment::Ledger>(postgres));
+  fleet.Keep(std::make_unique<payment::LedgerAudit>(postgres, payment::LedgerAudit::Options{}));
   fleet.Keep(std::make_unique<payment::PaymentApi>(fleet.server(), *ledger));
   return absl::OkStatus();
 }

@@ -6,6 +6,16 @@ BIN=${FLOTILLA_BIN:-$ROOT/build/release/bin}
 
 step() { printf '\n== %s\n' "$*"; }
 
+# Tools that come as Go modules, built once and kept.
+TOOLS=${FLOTILLA_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/flotilla/tools}
+go_tool() {  # go_tool <name> <folder of its module> <package>
+  if [ -x "$TOOLS/$1" ]; then return; fi
+  command -v go >/dev/null || die "Go 1.25 or newer is needed, to build $1"
+  echo "building $1"
+  mkdir -p "$TOOLS"
+  (cd "$ROOT/tests/ops/$2" && go build -trimpath -ldflags '-s -w' -o "$TOOLS/$1" "$3")
+}
+
 # Looks for a block of free ports, so that tests and fleets can run beside one another.
 free_ports() {
   local port taken

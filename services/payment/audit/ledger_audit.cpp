@@ -1,0 +1,58 @@
+#include "payment/audit/ledger_audit.h"
+
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+
+namespace flotilla::payment {
+namespace {
+
+const postgres::Statement kImbalance = {
+    "audit_imbalance",
+    "SELECT coalesce(sum(abs(sum)), 0)::float8, coalesce(string_agg(currency, ','), '') FROM ledger_imbalance"};
+
+postgres::Options Patient(postgres::Options options) {
+  options.application_name += " audit";
+  options.statement_timeout = absl::Seconds(30);  // it reads every account
+  return options;
+}
+
+}  // namespace
+
+LedgerAudit::LedgerAudit(const postgres::Options& postgres, Options options)
+    : options_(options),
+      session_(Patient(postgres)),
+      imbalance_(telemetry::Gauge("flotilla_ledger_imbalance_minor_units",
+                                  "Absolute sums of all balances, per currency, added up; anything but 0 is a defect")),
+      audited_(telemetry::Gauge("flotilla_ledger_audited_time_seconds", "When the ledger was last audited, Unix time")),
+      thread_([this] { Run(); }) {}
+
+LedgerAudit::~LedgerAudit() {
+  stop_.Set();
+  thread_.join();
+}
+
+void LedgerAudit::Run() {
+  do {
+    Read();
+  } while (!stop_.WaitFor(options_.period));
+}
+
+void LedgerAudit::Read() {
+  double sum = 0;
+  std::string currencies;
+  const absl::Status status = session_.Transact([&](postgres::Transaction& transaction) {
+    const pqxx::result result = transaction.Run(kImbalance);
+    sum = result[0][0].as<double>();
+    currencies = result[0][1].as<std::string>();
+    return absl::OkStatus();
+  });
+  if (!status.ok()) {
+    telemetry::Warning("the ledger could not be audited", {{"error", status.ToString()}});
+    return;
+  }
+  if (sum != 0) telemetry::Error("the ledger does not balance", {{"currencies", currencies}});
+  imbalance_.Set(sum);
+  audited_.SetToCurrentTime();
+}
+
+}  // namespace flotilla::payment

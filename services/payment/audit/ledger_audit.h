@@ -1,0 +1,35 @@
+// Tells Prometheus whether the ledger balances (I2), by its views ledger_imbalance and ledger_account_drift.
+#pragma once
+
+#include <thread>
+
+#include "absl/time/time.h"
+#include "async/stop_signal.h"
+#include "postgres/session.h"
+#include "prometheus/gauge.h"
+
+namespace flotilla::payment {
+
+// Reads all balances now and then on a thread of its own, in every instance, in one snapshot: an order under way is no
+// imbalance. The gauges keep their last values while the database is away.
+class LedgerAudit {
+ public:
+  struct Options {
+    absl::Duration period = absl::Minutes(1);
+  };
+  LedgerAudit(const postgres::Options& postgres, Options options);
+  ~LedgerAudit();  // stops and joins
+
+ private:
+  void Run();
+  void Read();
+
+  const Options options_;
+  postgres::Session session_;
+  prometheus::Gauge& imbalance_;
+  prometheus::Gauge& audited_;
+  async::StopSignal stop_;
+  std::thread thread_;  // last: uses all of the above
+};
+
+}  // namespace flotilla::payment

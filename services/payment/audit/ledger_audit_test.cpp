@@ -1,0 +1,35 @@
+#include "payment/audit/ledger_audit.h"
+
+#include <chrono>
+
+#include "gtest/gtest.h"
+#include "payment/store/migrations.h"
+#include "postgres/test_database.h"
+#include "telemetry/metrics.h"
+
+namespace flotilla::payment {
+namespace {
+
+bool Becomes(prometheus::Gauge& gauge, double value) {
+  for (int i = 0; i < 1000 && gauge.Value() != value; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return gauge.Value() == value;
+}
+
+TEST(LedgerAudit, AnImbalanceShowsAndGoesAgain) {
+  const postgres::TestDatabase database;
+  ASSERT_EQ(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)), absl::OkStatus());
+  database.Query(
+      "INSERT INTO account (owner, kind, currency, balance) VALUES ('ida', 1, 'EUR', 7), ('joe', 1, 'USD', 4)");
+  auto& imbalance = telemetry::Gauge("flotilla_ledger_imbalance_minor_units", "");
+  auto& audited = telemetry::Gauge("flotilla_ledger_audited_time_seconds", "");
+  const LedgerAudit audit(database.options(), {.period = absl::Milliseconds(20)});
+  EXPECT_TRUE(Becomes(imbalance, 11)) << imbalance.Value();
+  EXPECT_GT(audited.Value(), 0);
+  database.Query(
+      "INSERT INTO account (owner, kind, currency, balance, may_go_negative)"
+      " VALUES ('world', 3, 'EUR', -7, true), ('world', 3, 'USD', -4, true)");
+  EXPECT_TRUE(Becomes(imbalance, 0)) << imbalance.Value();
+}
+
+}  // namespace
+}  // namespace flotilla::payment
