@@ -199,12 +199,13 @@ absl::Status Session::Attempts(Mode mode, const std::function<absl::Status(Trans
   for (int attempt = 1;; ++attempt) {
     if (absl::Status connected = impl_->EnsureConnected(); !connected.ok()) return connected;
     bool committing = false;
-    Attempt result;
+    // Until the body has run: a connection may turn out dead before a transaction can begin, which must be no success.
+    Attempt result{absl::UnavailableError("postgres: connection lost"), Next::kRetry, true};
     try {
       Transaction transaction(*this, *impl_->connection);
       try {
         if (mode == Mode::kTransaction) transaction.Begin();
-        result.status = body(transaction);
+        result = {.status = body(transaction)};
         if (result.status.ok() && transaction.failed_) {
           result.status = absl::InternalError("postgres: a statement failed, but its transaction was to be committed");
         }
@@ -218,7 +219,7 @@ absl::Status Session::Attempts(Mode mode, const std::function<absl::Status(Trans
         result = impl_->Explain(committing);
         if (impl_->connection->is_open()) transaction.Rollback();
       }
-    } catch (...) {  // the rollback failed: whatever it was, this connection is of no more use
+    } catch (...) {  // no transaction began, or the rollback failed: this connection is of no more use
       result.disconnect = true;
     }
     if (result.disconnect || !impl_->connection->is_open()) impl_->Disconnect();

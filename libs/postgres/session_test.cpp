@@ -9,6 +9,8 @@
 
 #include <atomic>
 #include <barrier>
+#include <filesystem>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -93,6 +95,17 @@ class CuttingProxy {
   int port_ = 0;
   std::jthread thread_;
 };
+
+// The numbers of this process's open sockets.
+std::set<int> Sockets() {
+  std::set<int> sockets;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone).string().starts_with("socket:"))
+      sockets.insert(std::stoi(entry.path().filename().string()));
+  }
+  return sockets;
+}
 
 class SessionTest : public testing::Test {
  protected:
@@ -261,6 +274,20 @@ TEST_F(SessionTest, AConnectionLostWhileIdleIsReplaced) {
             absl::OkStatus());
   Terminate(database, pid);
   EXPECT_EQ(Insert(session, 1), absl::OkStatus());
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "1");
+}
+
+// Found as events that were acknowledged and never handled, after PostgreSQL was killed.
+TEST_F(SessionTest, AConnectionFoundDeadBeforeATransactionBeginsIsNoSuccess) {
+  const std::set<int> before = Sockets();
+  Session session(database.options());
+  ASSERT_EQ(Insert(session, 1), absl::OkStatus());
+  // Its end comes without a word of the server's, as when that is killed.
+  for (const int socket : Sockets()) {
+    if (!before.contains(socket)) ASSERT_EQ(shutdown(socket, SHUT_RDWR), 0);
+  }
+  EXPECT_EQ(Insert(session, 2), absl::OkStatus());
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "2");
 }
 
 TEST_F(SessionTest, AConnectionLostDuringCommitIsUnknown) {
