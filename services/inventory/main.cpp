@@ -1,8 +1,9 @@
 // flotilla-inventory: stock and holds.
 #include <memory>
 
+#include "events/log.h"
 #include "inventory/api/inventory_api.h"
-#include "inventory/store/migrations.h"
+#include "inventory/store/schema.h"
 #include "inventory/workflow/inventory.h"
 #include "inventory/workflow/keeper.h"
 #include "runtime/runtime.h"
@@ -12,10 +13,24 @@ namespace {
 absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   using namespace flotilla;
   const auto postgres = fleet.postgres();
-  if (auto status = fleet.Migrate(inventory::Migrations()); !status.ok()) return status;
-  auto* stock = fleet.Keep(std::make_unique<inventory::Inventory>(postgres, fleet.redis()));
-  fleet.Keep(std::make_unique<inventory::Keeper>(postgres, fleet.redis(), *stock, inventory::Keeper::Options{}));
-  fleet.Keep(std::make_unique<inventory::InventoryApi>(fleet.server(), *stock));
+  if (auto status = fleet.Migrate(inventory::Schema()); !status.ok()) return status;
+  auto* reader = fleet.Keep(std::make_unique<inventory::SkuReader>(postgres));
+  auto* gate = fleet.Keep(std::make_unique<inventory::GateWriter>(fleet.redis(), *reader));
+  auto* catalog = fleet.Keep(std::make_unique<inventory::Catalog>(postgres, gate->memory().rules));
+  if (auto status = catalog->Load(); !status.ok()) return status;
+  auto* holds = fleet.Keep(std::make_unique<inventory::Inventory>(postgres, fleet.redis(), *catalog, *gate));
+  auto* keeping = fleet.Keep(std::make_unique<inventory::StockKeeping>(postgres, fleet.redis(), *gate));
+  auto* prices = fleet.Keep(std::make_unique<inventory::PriceCache>(*reader));
+  fleet.Keep(
+      std::make_unique<inventory::Keeper>(postgres, fleet.redis(), *catalog, *gate, inventory::Keeper::Options{}));
+  // Low stock is rare news and may wait a moment.
+  fleet.Keep(std::make_unique<events::Relay>(events::Relay::RelayOptions{.postgres = postgres,
+                                                                         .nats = fleet.nats(),
+                                                                         .stream = "FLOTILLA_INVENTORY",
+                                                                         .subject = "flotilla.inventory.event",
+                                                                         .idle_poll = absl::Milliseconds(200)}));
+  fleet.Keep(std::make_unique<inventory::InventoryApi>(fleet.server(), *holds,
+                                                       inventory::StockApi::Parts{*keeping, *reader, *prices}));
   return absl::OkStatus();
 }
 

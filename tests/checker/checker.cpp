@@ -124,6 +124,8 @@ absl::Status CheckGate(Snapshot& inventory, const Options& options, Report& repo
 absl::Status CheckStock(Snapshot& inventory, const Options& options, Report& report) {
   Judge(inventory, sql::kStockProblems, Promise::kStock, report);
   Judge(inventory, sql::kReservationProblems, Promise::kStock, report);
+  Judge(inventory, sql::kPurchaseProblems, Promise::kStock, report);
+  Judge(inventory, sql::kStockEventProblems, Promise::kStock, report);
   report.Judged(Promise::kStock, Count(inventory, "SELECT count(*) FROM sku"), "SKUs");
   if (options.redis.empty()) {
     report.Note(Promise::kStock, "Redis was not compared: no --redis");

@@ -17,7 +17,7 @@
 #include "flotilla/order/v1/order_event.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "inventory/store/migrations.h"
+#include "inventory/store/schema.h"
 #include "notify/store/migrations.h"
 #include "order/store/migrations.h"
 #include "payment/store/migrations.h"
@@ -122,7 +122,7 @@ class World {
     std::vector<postgres::Migration> orders = {events::EventTableMigration(), saga::SagaTableMigration()};
     for (const auto& migration : order::Migrations()) orders.push_back(migration);
     migrate(order_, orders);
-    migrate(inventory_, list(inventory::Migrations()));
+    migrate(inventory_, inventory::Schema());
     migrate(payment_, list(payment::Migrations()));
     migrate(notify_, list(notify::Migrations()));
 
@@ -133,8 +133,15 @@ class World {
     held_[kPear] += 4;
     Stock(kApple, 250, 100, 5, sql["inventory"]);
     Stock(kPear, 100, 50, 0, sql["inventory"]);
-    sql["inventory"] += absl::StrCat("INSERT INTO stock_adjustment (adjustment_id, sku, delta) VALUES ('a', '", kApple,
-                                     "', 10), ('b', '", kApple, "', -5);");
+    sql["inventory"] += absl::StrCat("INSERT INTO stock_movement (sku, delta, reason, reference) VALUES ('", kApple,
+                                     "', 10, 2, 'a'), ('", kApple, "', -5, 4, 'b');");
+    // Pears have a limit and ran low once.
+    sql["inventory"] += absl::StrCat(
+        "UPDATE sku SET user_limit = 5, low_stock_threshold = 40, low_stock_events = 1 WHERE sku = '", kPear,
+        "'; UPDATE reservation SET limited_user = 'alice' WHERE order_id = '", Uuid(5),
+        "'; INSERT INTO purchase (sku, user_id, order_id, units, user_limit) VALUES ('", kPear, "', 'alice', '",
+        Uuid(5), "', 2, 5); INSERT INTO event (stream_id, sequence, event_id, type, data, occurred_at) VALUES ('",
+        kPear, "', 1, '", kPear, "/1', 'stock.low', '', now());");
     int deposit = 0;
     for (const auto& [owner, id] : kAccounts) {
       if (id < 3) continue;
@@ -176,7 +183,9 @@ class World {
                     "INSERT INTO sku (sku, name, price_minor, currency, initial, adjusted, available, reserved, sold) "
                     "VALUES ('",
                     sku, "', 'Test', ", price, ", 'EUR', ", initial, ", ", adjusted, ", ",
-                    initial + adjusted - held_[sku] - sold_[sku], ", ", held_[sku], ", ", sold_[sku], ");");
+                    initial + adjusted - held_[sku] - sold_[sku], ", ", held_[sku], ", ", sold_[sku],
+                    "); INSERT INTO stock_movement (sku, delta, reason, reference) VALUES ('", sku, "', ", initial,
+                    ", 1, '');");
   }
 
   void Add(const TestOrder& order, std::map<std::string, std::string>& sql) {
@@ -462,7 +471,7 @@ struct Bug {
   const char* name;
   int promise;
   std::vector<std::pair<std::string, std::string>> damage;  // service ("log": lines added to the client log) and SQL
-  const char* says;
+  std::string says;
 };
 void PrintTo(const Bug& bug, std::ostream* out) { *out << bug.name; }
 
@@ -497,7 +506,28 @@ std::vector<Bug> Bugs() {
        1,
        {{"inventory", "UPDATE sku SET reserved = reserved + 1, initial = initial + 1" + pear}},
        "its holds come to 4"},
-      {"LostAdjustment", 1, {{"inventory", "DELETE FROM stock_adjustment WHERE adjustment_id = 'b'"}}, "come to 10"},
+      {"LostMovement", 1, {{"inventory", "DELETE FROM stock_movement WHERE reference = 'b'"}}, "come to 10"},
+      {"LostFirstMovement",
+       1,
+       {{"inventory", "DELETE FROM stock_movement WHERE reason = 1 AND sku = '" + kApple + "'"}},
+       "initial is 100, its first movement 0"},
+      {"MovementOfUnknownSku",
+       1,
+       {{"inventory", "INSERT INTO stock_movement (sku, delta, reason, reference) VALUES ('ghost', 1, 2, 'c')"}},
+       "SKU ghost"},
+      {"PurchaseStaysAfterRelease",
+       1,
+       {{"inventory", "INSERT INTO purchase (sku, user_id, order_id, units, user_limit) VALUES ('" + kPear +
+                          "', 'bob', '" + Uuid(2) + "', 3, 5)"}},
+       "by bob in order " + Uuid(2) + ": is no line"},
+      {"PurchaseOfOtherUnits", 1, {{"inventory", "UPDATE purchase SET units = 1"}}, "purchase of 1 units"},
+      {"ForgottenPurchase", 1, {{"inventory", "DELETE FROM purchase"}}, "alice, who has no purchase"},
+      {"LimitExceeded", 1, {{"inventory", "UPDATE purchase SET user_limit = 1"}}, "has 2 units"},
+      {"LostStockEvent", 1, {{"inventory", "DELETE FROM event"}}, "its row tells of 1"},
+      {"StockEventOutOfOrder",
+       1,
+       {{"inventory", "UPDATE event SET sequence = 2, event_id = '" + kPear + "/2'"}},
+       "1 events up to 2"},
       {"HoldOfUnknownSku",
        1,
        {{"inventory", "INSERT INTO reservation (order_id, state, skus, quantities, unit_prices, currency) VALUES ('" +
@@ -635,7 +665,8 @@ std::vector<Bug> Bugs() {
       {"CancelledButStockKept",
        6,
        {{"inventory", "UPDATE reservation SET state = 1" + order(2) +
-                          "UPDATE sku SET initial = initial + 3, reserved = reserved + 3" + pear}},
+                          "UPDATE sku SET initial = initial + 3, reserved = reserved + 3" + pear +
+                          "UPDATE stock_movement SET delta = delta + 3" + pear}},
        "is CANCELLED, its reservation HELD"},
       {"ReservedForEver",
        6,

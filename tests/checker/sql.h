@@ -16,19 +16,22 @@ inline constexpr char kStockProblems[] = R"(
     SELECT l.sku, coalesce(sum(l.quantity) FILTER (WHERE r.state = 1), 0) AS held,
            coalesce(sum(l.quantity) FILTER (WHERE r.state = 2), 0) AS confirmed
     FROM reservation r, unnest(r.skus, r.quantities) AS l(sku, quantity) WHERE r.state IN (1, 2) GROUP BY l.sku),
-  change AS (SELECT sku, sum(delta) AS delta FROM stock_adjustment GROUP BY sku),
+  change AS (SELECT sku, coalesce(sum(delta) FILTER (WHERE reason = 1), 0) AS first,
+                    coalesce(sum(delta) FILTER (WHERE reason <> 1), 0) AS later FROM stock_movement GROUP BY sku),
   stock AS (
     SELECT sku, s.available IS NULL AS missing, s.initial, s.adjusted, s.available, s.reserved, s.sold,
-           coalesce(t.held, 0) AS held, coalesce(t.confirmed, 0) AS confirmed, coalesce(c.delta, 0) AS delta
+           coalesce(t.held, 0) AS held, coalesce(t.confirmed, 0) AS confirmed, coalesce(c.first, 0) AS first,
+           coalesce(c.later, 0) AS later
     FROM sku s FULL JOIN taken t USING (sku) FULL JOIN change c USING (sku))
   SELECT 'SKU ' || coalesce(sku, 'NULL') || ': ' || what FROM stock, LATERAL (VALUES
-    (missing, 'has reservations or adjustments but does not exist'),
+    (missing, 'has reservations or movements but does not exist'),
     (initial::numeric + adjusted <> available::numeric + reserved + sold,
      format('initial %s + adjusted %s is not available %s + reserved %s + sold %s', initial, adjusted, available,
             reserved, sold)),
     (least(available, reserved, sold) < 0,
      format('negative: available %s, reserved %s, sold %s', available, reserved, sold)),
-    (adjusted <> delta, format('adjusted is %s, its adjustments come to %s', adjusted, delta)),
+    (initial <> first, format('initial is %s, its first movement %s', initial, first)),
+    (adjusted <> later, format('adjusted is %s, its other movements come to %s', adjusted, later)),
     (reserved <> held, format('reserved is %s, its holds come to %s', reserved, held)),
     (sold <> confirmed, format('sold is %s, its confirmed reservations come to %s', sold, confirmed))
   ) AS problem(bad, what) WHERE bad)";
@@ -37,6 +40,30 @@ inline constexpr char kReservationProblems[] = R"(
   SELECT format('reservation %s: malformed lines', order_id) FROM reservation
   WHERE state IN (1, 2) AND (cardinality(skus) = 0 OR cardinality(skus) <> cardinality(quantities)
                              OR cardinality(skus) <> cardinality(unit_prices) OR 0 >= ANY (quantities)))";
+
+// A purchase is a line of a live reservation of its user. The limits that stood when a user's purchases were made may
+// differ, and units may have been given back since, but the sum never exceeds the largest of them.
+inline constexpr char kPurchaseProblems[] = R"(
+  WITH line AS (
+    SELECT r.order_id, r.limited_user AS user_id, l.sku, l.units
+    FROM reservation r, unnest(r.skus, r.quantities) AS l(sku, units) WHERE r.state IN (1, 2) AND r.limited_user <> '')
+  SELECT format('purchase of %s units of %s by %s in order %s: is no line of a live reservation', p.units, p.sku,
+                p.user_id, p.order_id)
+  FROM purchase p LEFT JOIN line l USING (order_id, user_id, sku, units) WHERE l.order_id IS NULL
+  UNION ALL
+  SELECT format('reservation %s: counts for user %s, who has no purchase by it', order_id, user_id)
+  FROM line LEFT JOIN purchase p USING (order_id, user_id) GROUP BY order_id, user_id HAVING count(p.order_id) = 0
+  UNION ALL
+  SELECT format('user %s has %s units of %s, the limit was %s', user_id, sum(units), sku, max(user_limit))
+  FROM purchase GROUP BY sku, user_id HAVING sum(units) > max(user_limit))";
+
+// The events of a SKU are numbered without a gap, up to the number its row knows.
+inline constexpr char kStockEventProblems[] = R"(
+  SELECT format('SKU %s: has %s events up to %s, its row tells of %s', sku, e.events, e.last, s.low_stock_events)
+  FROM sku s FULL JOIN (
+    SELECT stream_id AS sku, count(*) AS events, max(sequence) AS last FROM event GROUP BY stream_id) e USING (sku)
+  WHERE (coalesce(e.events, 0), coalesce(e.last, 0))
+        IS DISTINCT FROM (s.low_stock_events, s.low_stock_events))";
 
 inline constexpr char kReservations[] =
     "SELECT order_id, state, skus, quantities, unit_prices, currency FROM reservation";

@@ -167,7 +167,8 @@ TEST_F(BadInput, MoneyAndStockAreChecked) {
   SetCall(context, "", 5000);
   inventory::v1::AdjustStockRequest request;
   request.set_sku("good");
-  request.set_adjustment_id("too-much");
+  request.set_reference("too-much");
+  request.set_reason(inventory::v1::MOVEMENT_REASON_LOSS);
   request.set_delta(-1000000);
   inventory::v1::AdjustStockResponse response;
   const Result result = Explain(fleet->inventory()->AdjustStock(&context, request, &response));

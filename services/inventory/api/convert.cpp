@@ -14,22 +14,21 @@ using validation::IsName;
 
 constexpr int kMaxLines = 100;
 constexpr std::int64_t kMaxQuantity = 1000000;
-constexpr std::int64_t kMaxUnits = 1000000000000;
-constexpr std::int64_t kMaxPrice = 1000000000000;
-constexpr std::size_t kMaxText = 200;
 constexpr absl::Duration kDefaultHold = absl::Minutes(5);
 constexpr absl::Duration kShortestHold = absl::Seconds(1);
 constexpr absl::Duration kLongestHold = absl::Hours(1);
+
+absl::StatusOr<absl::Duration> ParseHold(const google::protobuf::Duration& duration, int index) {
+  const absl::Duration hold = absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+  if (hold < kShortestHold || hold > kLongestHold) return rpc::InvalidItem(index, "hold", "must be 1 s to 1 h");
+  return hold;
+}
 
 }  // namespace
 
 absl::StatusOr<std::string> ParseOrderId(const std::string& order_id, const std::string& field) {
   if (!validation::IsUuid(order_id)) return errors::InvalidField(field, validation::kUuidRule);
   return absl::AsciiStrToLower(order_id);
-}
-
-absl::Status CheckSku(const std::string& sku) {
-  return IsName(sku) ? absl::OkStatus() : errors::InvalidField("sku", validation::kNameRule);
 }
 
 absl::StatusOr<ReserveCommand> Parse(const v1::ReserveRequest& request, int index) {
@@ -54,11 +53,13 @@ absl::StatusOr<ReserveCommand> Parse(const v1::ReserveRequest& request, int inde
   }
   command.hold = kDefaultHold;
   if (request.has_hold()) {
-    command.hold = absl::Seconds(request.hold().seconds()) + absl::Nanoseconds(request.hold().nanos());
-    if (command.hold < kShortestHold || command.hold > kLongestHold) {
-      return rpc::InvalidItem(index, "hold", "must be 1 s to 1 h");
-    }
+    const absl::StatusOr<absl::Duration> hold = ParseHold(request.hold(), index);
+    if (!hold.ok()) return hold.status();
+    command.hold = *hold;
   }
+  if (!request.user_id().empty() && !IsName(request.user_id()))
+    return rpc::InvalidItem(index, "user_id", validation::kNameRule);
+  command.user_id = request.user_id();
   return command;
 }
 
@@ -67,34 +68,12 @@ absl::StatusOr<ReleaseCommand> Parse(const v1::ReleaseRequest& request, int inde
   return ReleaseCommand{absl::AsciiStrToLower(request.order_id()), request.return_sold()};
 }
 
-absl::StatusOr<PutSkuCommand> Parse(const v1::PutSkuRequest& request) {
-  if (auto status = CheckSku(request.sku()); !status.ok()) return status;
-  if (request.name().empty() || request.name().size() > kMaxText) {
-    return errors::InvalidField("name", "must be 1 to 200 bytes");
-  }
-  if (request.price().minor_units() < 1 || request.price().minor_units() > kMaxPrice) {
-    return errors::InvalidField("price.minor_units", "must be 1 to 10^12");
-  }
-  if (!validation::IsCurrency(request.price().currency_code())) {
-    return errors::InvalidField("price.currency_code", validation::kCurrencyRule);
-  }
-  if (request.initial_quantity() < 0 || request.initial_quantity() > kMaxUnits) {
-    return errors::InvalidField("initial_quantity", "must be 0 to 10^12");
-  }
-  return PutSkuCommand{request.sku(), request.name(), request.price().minor_units(), request.price().currency_code(),
-                       request.initial_quantity()};
-}
-
-absl::StatusOr<AdjustCommand> Parse(const v1::AdjustStockRequest& request) {
-  if (auto status = CheckSku(request.sku()); !status.ok()) return status;
-  if (request.delta() == 0 || request.delta() > kMaxUnits || request.delta() < -kMaxUnits) {
-    return errors::InvalidField("delta", "must be -10^12 to 10^12 and not 0");
-  }
-  if (!validation::IsKey(request.adjustment_id())) {
-    return errors::InvalidField("adjustment_id", validation::kKeyRule);
-  }
-  if (request.reason().size() > kMaxText) return errors::InvalidField("reason", "must be at most 200 bytes");
-  return AdjustCommand{request.adjustment_id(), request.sku(), request.delta(), request.reason()};
+absl::StatusOr<ExtendCommand> Parse(const v1::ExtendHoldRequest& request) {
+  absl::StatusOr<std::string> order_id = ParseOrderId(request.order_id());
+  if (!order_id.ok()) return order_id.status();
+  const absl::StatusOr<absl::Duration> hold = ParseHold(request.hold(), rpc::kNotInBatch);
+  if (!hold.ok()) return hold.status();
+  return ExtendCommand{*std::move(order_id), *hold};
 }
 
 absl::Status ToStatus(Outcome outcome, const std::string& sku) {
@@ -106,6 +85,17 @@ absl::Status ToStatus(Outcome outcome, const std::string& sku) {
       return errors::Make(StatusCode::kFailedPrecondition, "OUT_OF_STOCK", "too few units of " + sku, {{"sku", sku}});
     case Outcome::kUnknownSku:
       return errors::Make(StatusCode::kNotFound, "UNKNOWN_SKU", "there is no SKU " + sku, {{"sku", sku}});
+    case Outcome::kPurchaseLimit:
+      return errors::Make(StatusCode::kFailedPrecondition, "PURCHASE_LIMIT",
+                          "the user would have more units of " + sku + " than one user may", {{"sku", sku}});
+    case Outcome::kUserRequired:
+      return errors::InvalidField("user_id", "is required: " + sku + " has a limit a user");
+    case Outcome::kSaleNotStarted:
+      return errors::Make(StatusCode::kFailedPrecondition, "SALE_NOT_STARTED", sku + " is not for sale yet",
+                          {{"sku", sku}});
+    case Outcome::kSaleEnded:
+      return errors::Make(StatusCode::kFailedPrecondition, "SALE_ENDED", sku + " is no longer for sale",
+                          {{"sku", sku}});
     case Outcome::kCurrencyMismatch:
       return errors::Make(StatusCode::kFailedPrecondition, "CURRENCY_MISMATCH",
                           sku + " is priced in another currency than the lines before", {{"sku", sku}});
@@ -123,32 +113,8 @@ absl::Status ToStatus(Outcome outcome, const std::string& sku) {
   return absl::InternalError("unknown outcome of a reservation");
 }
 
-absl::Status ToStatus(AdjustOutcome outcome, const std::string& sku) {
-  switch (outcome) {
-    case AdjustOutcome::kDone:
-    case AdjustOutcome::kRepeated:
-      return absl::OkStatus();
-    case AdjustOutcome::kOutOfStock:
-      return ToStatus(Outcome::kOutOfStock, sku);
-    case AdjustOutcome::kUnknownSku:
-      return ToStatus(Outcome::kUnknownSku, sku);
-    case AdjustOutcome::kIdReused:
-      return errors::Make(absl::StatusCode::kAlreadyExists, "IDEMPOTENCY_KEY_REUSED",
-                          "this adjustment_id was used for another SKU or delta");
-  }
-  return absl::InternalError("unknown outcome of an adjustment");
-}
-
-v1::Stock ToProto(const Sku& sku) {
-  v1::Stock stock;
-  stock.set_sku(sku.sku);
-  stock.set_name(sku.name);
-  stock.mutable_price()->set_minor_units(sku.price);
-  stock.mutable_price()->set_currency_code(sku.currency);
-  stock.set_available(sku.available);
-  stock.set_reserved(sku.reserved);
-  stock.set_sold(sku.sold);
-  return stock;
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
 }
 
 v1::ReserveResponse ToProto(const Hold& hold) {
@@ -160,8 +126,7 @@ v1::ReserveResponse ToProto(const Hold& hold) {
     out->mutable_unit_price()->set_minor_units(line.unit_price);
     out->mutable_unit_price()->set_currency_code(hold.currency);
   }
-  *response.mutable_expires_at() =
-      google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(hold.expires_at));
+  *response.mutable_expires_at() = ToProto(hold.expires_at);
   return response;
 }
 

@@ -1,27 +1,24 @@
-// proto <-> domain for InventoryService. Parse checks; errors are INVALID_ARGUMENT (INVALID_FIELD) naming the field,
-// with "requests[n]." in front where `index` is a request of a batch.
+// proto <-> domain for holds. Parse checks; errors are INVALID_ARGUMENT (INVALID_FIELD) naming the field, with
+// "requests[n]." in front where `index` is a request of a batch.
 #pragma once
 
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "flotilla/inventory/v1/inventory_service.pb.h"
-#include "inventory/domain/stock.h"
+#include "inventory/domain/hold.h"
 #include "rpc/batch_items.h"
 
 namespace flotilla::inventory {
 
 absl::StatusOr<ReserveCommand> Parse(const v1::ReserveRequest& request, int index = rpc::kNotInBatch);
 absl::StatusOr<ReleaseCommand> Parse(const v1::ReleaseRequest& request, int index = rpc::kNotInBatch);
-absl::StatusOr<PutSkuCommand> Parse(const v1::PutSkuRequest& request);
-absl::StatusOr<AdjustCommand> Parse(const v1::AdjustStockRequest& request);
+absl::StatusOr<ExtendCommand> Parse(const v1::ExtendHoldRequest& request);
 // Lower case. `field` as it is to be named.
 absl::StatusOr<std::string> ParseOrderId(const std::string& order_id, const std::string& field = "order_id");
-absl::Status CheckSku(const std::string& sku);
 
 absl::Status ToStatus(Outcome outcome, const std::string& sku = "");
-absl::Status ToStatus(AdjustOutcome outcome, const std::string& sku);
-v1::Stock ToProto(const Sku& sku);
 v1::ReserveResponse ToProto(const Hold& hold);
+google::protobuf::Timestamp ToProto(absl::Time time);
 
 }  // namespace flotilla::inventory

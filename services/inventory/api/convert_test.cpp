@@ -45,26 +45,15 @@ TEST(Convert, NamesTheWrongField) {
     request.mutable_hold()->set_seconds(seconds);
     EXPECT_EQ(Field(Parse(request).status()), "hold") << seconds;
   }
-  v1::PutSkuRequest put;
-  put.set_sku("a{b}");
-  EXPECT_EQ(Field(Parse(put).status()), "sku");
-  put.set_sku("a");
-  EXPECT_EQ(Field(Parse(put).status()), "name");
-  put.set_name("A");
-  EXPECT_EQ(Field(Parse(put).status()), "price.minor_units");
-  put.mutable_price()->set_minor_units(1);
-  EXPECT_EQ(Field(Parse(put).status()), "price.currency_code");
-  put.mutable_price()->set_currency_code("EUR");
-  EXPECT_TRUE(Parse(put).ok());
-  put.set_initial_quantity(-1);
-  EXPECT_EQ(Field(Parse(put).status()), "initial_quantity");
-  v1::AdjustStockRequest adjust;
-  adjust.set_sku("a");
-  EXPECT_EQ(Field(Parse(adjust).status()), "delta");
-  adjust.set_delta(INT64_MIN);
-  EXPECT_EQ(Field(Parse(adjust).status()), "delta");
-  adjust.set_delta(5);
-  EXPECT_EQ(Field(Parse(adjust).status()), "adjustment_id");
+  request = Good();
+  request.set_user_id("a b");
+  EXPECT_EQ(Field(Parse(request, 2).status()), "requests[2].user_id");
+  v1::ExtendHoldRequest extend;
+  EXPECT_EQ(Field(Parse(extend).status()), "order_id");
+  extend.set_order_id(kOrder);
+  EXPECT_EQ(Field(Parse(extend).status()), "hold");
+  extend.mutable_hold()->set_seconds(60);
+  EXPECT_TRUE(Parse(extend).ok());
   EXPECT_EQ(Field(rpc::CheckBatch(0, "requests")), "requests");
   EXPECT_EQ(Field(rpc::CheckBatch(1001, "order_ids")), "order_ids");
 }
@@ -74,7 +63,10 @@ TEST(Convert, OutcomesHaveReasonsAProgramCanRead) {
   EXPECT_EQ(errors::Reason(ToStatus(Outcome::kOutOfStock, "a")), "OUT_OF_STOCK");
   EXPECT_EQ(ToStatus(Outcome::kUnknownSku, "a").code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(errors::Reason(ToStatus(Outcome::kExpired)), "RESERVATION_EXPIRED");
-  EXPECT_EQ(errors::Reason(ToStatus(AdjustOutcome::kIdReused, "a")), "IDEMPOTENCY_KEY_REUSED");
+  EXPECT_EQ(errors::Reason(ToStatus(Outcome::kPurchaseLimit, "a")), "PURCHASE_LIMIT");
+  EXPECT_EQ(errors::Reason(ToStatus(Outcome::kSaleNotStarted, "a")), "SALE_NOT_STARTED");
+  EXPECT_EQ(errors::Reason(ToStatus(Outcome::kSaleEnded, "a")), "SALE_ENDED");
+  EXPECT_EQ(Field(ToStatus(Outcome::kUserRequired, "a")), "user_id");
 }
 
 }  // namespace

@@ -32,62 +32,28 @@ constexpr auto kFillStatus = [](Outcome outcome, google::rpc::Status& item) {
 
 }  // namespace
 
-InventoryApi::InventoryApi(rpc::Server& server, Inventory& inventory)
+InventoryApi::InventoryApi(rpc::Server& server, Inventory& inventory, StockApi::Parts stock)
     : inventory_(inventory),
+      stock_(stock),
       held_(Reservations("held")),
       sold_out_(Reservations("sold_out")),
       refused_(Reservations("refused")) {
-  using Service = v1::InventoryService::AsyncService;
+  using Service = StockApi::Service;
   auto service = std::make_shared<Service>();
   server.AddService(service);
   // `request` lives until the handler's coroutine has ended.
   const auto add = [&](auto requester, const char* method, auto handler) {
-    server.Unary(service.get(), requester, method,
+    server.Unary(service.get(), requester, std::string("flotilla.inventory.v1.InventoryService/") + method,
                  [this, handler](rpc::Call&, const auto& request) { return (this->*handler)(request); });
   };
-  add(&Service::RequestPutSku, "flotilla.inventory.v1.InventoryService/PutSku", &InventoryApi::PutSku);
-  add(&Service::RequestAdjustStock, "flotilla.inventory.v1.InventoryService/AdjustStock", &InventoryApi::AdjustStock);
-  add(&Service::RequestGetStock, "flotilla.inventory.v1.InventoryService/GetStock", &InventoryApi::GetStock);
-  add(&Service::RequestReserve, "flotilla.inventory.v1.InventoryService/Reserve", &InventoryApi::Reserve);
-  add(&Service::RequestConfirm, "flotilla.inventory.v1.InventoryService/Confirm", &InventoryApi::Confirm);
-  add(&Service::RequestRelease, "flotilla.inventory.v1.InventoryService/Release", &InventoryApi::Release);
-  add(&Service::RequestBatchReserve, "flotilla.inventory.v1.InventoryService/BatchReserve",
-      &InventoryApi::BatchReserve);
-  add(&Service::RequestBatchConfirm, "flotilla.inventory.v1.InventoryService/BatchConfirm",
-      &InventoryApi::BatchConfirm);
-  add(&Service::RequestBatchRelease, "flotilla.inventory.v1.InventoryService/BatchRelease",
-      &InventoryApi::BatchRelease);
-}
-
-InventoryApi::Reply<v1::PutSkuResponse> InventoryApi::PutSku(const v1::PutSkuRequest& request) {
-  absl::StatusOr<PutSkuCommand> command = Parse(request);
-  if (!command.ok()) co_return command.status();
-  const absl::StatusOr<Sku> sku = co_await inventory_.Put(*std::move(command));
-  if (!sku.ok()) co_return sku.status();
-  v1::PutSkuResponse response;
-  *response.mutable_stock() = ToProto(*sku);
-  co_return response;
-}
-
-InventoryApi::Reply<v1::AdjustStockResponse> InventoryApi::AdjustStock(const v1::AdjustStockRequest& request) {
-  absl::StatusOr<AdjustCommand> command = Parse(request);
-  if (!command.ok()) co_return command.status();
-  const absl::StatusOr<AdjustResult> result = co_await inventory_.Adjust(*std::move(command));
-  if (!result.ok()) co_return result.status();
-  if (auto status = ToStatus(result->outcome, request.sku()); !status.ok()) co_return status;
-  v1::AdjustStockResponse response;
-  *response.mutable_stock() = ToProto(result->sku);
-  co_return response;
-}
-
-InventoryApi::Reply<v1::GetStockResponse> InventoryApi::GetStock(const v1::GetStockRequest& request) {
-  if (auto status = CheckSku(request.sku()); !status.ok()) co_return status;
-  const absl::StatusOr<std::optional<Sku>> sku = co_await inventory_.Read(request.sku());
-  if (!sku.ok()) co_return sku.status();
-  if (!sku->has_value()) co_return ToStatus(Outcome::kUnknownSku, request.sku());
-  v1::GetStockResponse response;
-  *response.mutable_stock() = ToProto(**sku);
-  co_return response;
+  add(&Service::RequestReserve, "Reserve", &InventoryApi::Reserve);
+  add(&Service::RequestConfirm, "Confirm", &InventoryApi::Confirm);
+  add(&Service::RequestRelease, "Release", &InventoryApi::Release);
+  add(&Service::RequestExtendHold, "ExtendHold", &InventoryApi::ExtendHold);
+  add(&Service::RequestBatchReserve, "BatchReserve", &InventoryApi::BatchReserve);
+  add(&Service::RequestBatchConfirm, "BatchConfirm", &InventoryApi::BatchConfirm);
+  add(&Service::RequestBatchRelease, "BatchRelease", &InventoryApi::BatchRelease);
+  stock_.Register(server, service.get());
 }
 
 absl::Status InventoryApi::Count(const absl::StatusOr<ReserveResult>& result) {
@@ -121,6 +87,17 @@ InventoryApi::Reply<v1::ReleaseResponse> InventoryApi::Release(const v1::Release
   if (!outcomes.ok()) co_return outcomes.status();
   if (auto status = ToStatus(outcomes->front()); !status.ok()) co_return status;
   co_return v1::ReleaseResponse();
+}
+
+InventoryApi::Reply<v1::ExtendHoldResponse> InventoryApi::ExtendHold(const v1::ExtendHoldRequest& request) {
+  absl::StatusOr<ExtendCommand> command = Parse(request);
+  if (!command.ok()) co_return command.status();
+  const absl::StatusOr<ExtendResult> result = co_await inventory_.Extend(*std::move(command));
+  if (!result.ok()) co_return result.status();
+  if (auto status = ToStatus(result->outcome); !status.ok()) co_return status;
+  v1::ExtendHoldResponse response;
+  *response.mutable_expires_at() = ToProto(result->hold.expires_at);
+  co_return response;
 }
 
 InventoryApi::Reply<v1::BatchReserveResponse> InventoryApi::BatchReserve(const v1::BatchReserveRequest& request) {

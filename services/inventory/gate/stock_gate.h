@@ -1,8 +1,11 @@
 // The gate in Redis: stock as far as it is known there, so that "sold out" costs microseconds. SQL stays the truth;
 // what the gate lets through is decided there once more. Blocking. Errors: UNAVAILABLE where Redis does not answer.
 //
-// Keys, one hash tag a SKU so that the scripts run on a cluster: flotilla:stock:{<sku>} holds the units, and
-// flotilla:hold:{<sku>}:<order id> the units one order took, until some time after its hold has ended.
+// Keys, one hash tag a SKU so that the scripts run on a cluster:
+//   flotilla:stock:{<sku>}            the units
+//   flotilla:hold:{<sku>}:<order id>  the mark of what one order took, until some time after its hold has ended
+//   flotilla:users:{<sku>}            units a user took lately, where the SKU has a limit
+//   flotilla:young:{<sku>}            the gate learned the SKU while it had orders already: their marks are not here
 #pragma once
 
 #include <optional>
@@ -12,32 +15,54 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "inventory/domain/stock.h"
+#include "inventory/domain/hold.h"
+#include "inventory/gate/rule_book.h"
+#include "inventory/gate/sold_out.h"
 #include "redis/client.h"
 
 namespace flotilla::inventory {
 
 struct TakeResult {
-  enum class Kind { kTaken, kRefused, kMissing } kind = Kind::kTaken;
-  std::string sku;                   // kRefused: the one that was short
-  std::vector<std::string> missing;  // kMissing: SKUs the gate does not know
-  std::vector<std::string> taken;    // kTaken: SKUs whose units were taken by this call, not by an earlier one
+  // kUnsure: it would be refused, but the gate may have forgotten that the order was let through before.
+  enum class Kind { kTaken, kRefused, kMissing, kUnsure } kind = Kind::kTaken;
+  Outcome refusal = Outcome::kOutOfStock;  // kRefused
+  std::string sku = {};                    // kRefused: of which SKU
+  std::vector<std::string> missing = {};   // kMissing: SKUs the gate does not know
+  std::vector<std::string> taken = {};     // kTaken: SKUs whose units were taken by this call, not by an earlier one
 };
 
 class StockGate {
  public:
-  explicit StockGate(redis::Options options) : client_(std::move(options)) {}
+  // What the gates of a process share. It outlives them.
+  struct Memory {
+    RuleBook rules;
+    SoldOut sold_out;
+  };
+  StockGate(redis::Options options, Memory& memory) : client_(std::move(options)), memory_(memory) {}
 
-  // All lines of a command or none. Idempotent by order id: the order's own mark is looked for before the stock.
+  // All lines of a command or none. Idempotent by order id: the order's own mark is looked for before anything else.
   absl::StatusOr<std::vector<TakeResult>> Take(std::span<const ReserveCommand> commands);
   // Gives back what the orders took of these SKUs, by their marks; once.
   absl::Status Give(std::span<const Returned> returned);
   // Sets stock the gate does not know; what it knows stays.
-  absl::Status Load(std::span<const std::pair<std::string, std::int64_t>> stock);
+  struct Supply {
+    std::string sku;
+    std::int64_t available = 0;
+    bool has_orders = false;  // held or sold
+  };
+  absl::Status Load(std::span<const Supply> supplies);
   // Lowers the gate where it promises more than there is.
   absl::Status LowerTo(std::span<const std::pair<std::string, std::int64_t>> stock);
   // Adds (or takes) units where the gate knows the SKU.
   absl::Status Add(const std::string& sku, std::int64_t delta);
+  // What a user has of a SKU by SQL, where the gate let through more than the limit.
+  struct Purchase {
+    std::string sku, user_id;
+    std::int64_t units = 0;
+  };
+  absl::Status Learn(std::span<const Purchase> purchases);
+  // The hold's marks live that much longer from now on.
+  absl::Status Extend(const std::string& order_id, std::span<const Line> lines, absl::Duration hold);
 
   // What the gate believes; nothing where it does not know the SKU.
   absl::StatusOr<std::vector<std::optional<std::int64_t>>> Read(std::span<const std::string> skus);
@@ -52,6 +77,7 @@ class StockGate {
   absl::Status Run(const redis::Script& script, std::span<const redis::Client::Invocation> invocations);
 
   redis::Client client_;
+  Memory& memory_;
 };
 
 }  // namespace flotilla::inventory

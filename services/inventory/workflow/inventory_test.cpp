@@ -7,8 +7,9 @@
 #include "absl/time/clock.h"
 #include "async/thread_executor.h"
 #include "gtest/gtest.h"
-#include "inventory/store/migrations.h"
+#include "inventory/store/schema.h"
 #include "inventory/workflow/keeper.h"
+#include "inventory/workflow/test_instance.h"
 #include "postgres/test_database.h"
 #include "testing/environment.h"
 #include "testing/eventually.h"
@@ -20,37 +21,40 @@ class InventoryTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     database = new postgres::TestDatabase;
-    ASSERT_TRUE(postgres::Migrate(database->options(), Migrations(), absl::Seconds(10)).ok());
+    ASSERT_TRUE(postgres::Migrate(database->options(), Schema(), absl::Seconds(10)).ok());
     const TestAddress address = TestRedis();
     redis_options.host = address.host;
     redis_options.port = address.port;
   }
   static void TearDownTestSuite() { delete database; }
   std::string Name(const std::string& sku) const { return prefix + sku; }
-  void Put(Inventory& inventory, const std::string& sku, std::int64_t units) {
-    const auto put = async::BlockOn(executor, inventory.Put({Name(sku), "Name", 100, "EUR", units}));
+  void Put(Instance& inventory, const std::string& sku, std::int64_t units, SellingRules rules = {}) {
+    std::vector<PutSkuCommand> commands = {
+        {.sku = Name(sku), .name = "Name", .price = 100, .currency = "EUR", .initial = units, .rules = rules}};
+    const auto put = async::BlockOn(executor, inventory.keeping.Put(std::move(commands)));
     ASSERT_TRUE(put.ok()) << put.status();
   }
-  Sku Get(Inventory& inventory, const std::string& sku) {
-    const auto read = async::BlockOn(executor, inventory.Read(Name(sku)));
-    return **read;
+  Sku Get(Instance& inventory, const std::string& sku) {
+    const auto read = async::BlockOn(executor, inventory.reader.Read({Name(sku)}));
+    return (*read)->at(Name(sku));
   }
   static std::string Id() {
     static std::atomic<int> next = 0;
     return absl::StrFormat("%08x-0000-8000-8000-%012d", std::random_device{}(), ++next);
   }
-  absl::StatusOr<ReserveResult> Reserve(Inventory& inventory, const std::string& id, const std::string& sku,
-                                        std::int64_t units = 1, absl::Duration hold = absl::Minutes(1)) {
-    std::vector<ReserveCommand> commands = {{id, {{Name(sku), units}}, hold}};
-    return async::BlockOn(executor, inventory.Reserve(std::move(commands))).front();
+  absl::StatusOr<ReserveResult> Reserve(Instance& inventory, const std::string& id, const std::string& sku,
+                                        std::int64_t units = 1, absl::Duration hold = absl::Minutes(1),
+                                        const std::string& user = "") {
+    std::vector<ReserveCommand> commands = {{id, {{Name(sku), units}}, hold, user}};
+    return async::BlockOn(executor, inventory.holds.Reserve(std::move(commands))).front();
   }
   Outcome OutcomeOf(const absl::StatusOr<ReserveResult>& result) {
     EXPECT_TRUE(result.ok()) << result.status();
     return result.ok() ? result->outcome : Outcome::kMismatch;
   }
-  void Release(Inventory& inventory, const std::string& id) {
+  void Release(Instance& inventory, const std::string& id) {
     std::vector<ReleaseCommand> commands = {{id, true}};
-    ASSERT_TRUE(async::BlockOn(executor, inventory.Release(std::move(commands))).ok());
+    ASSERT_TRUE(async::BlockOn(executor, inventory.holds.Release(std::move(commands))).ok());
   }
   std::string GateKey(const std::string& sku) const { return "flotilla:stock:{" + Name(sku) + "}"; }
   std::string Gate(const std::string& sku) { return redis::Client(redis_options).Run({"GET", GateKey(sku)})->string(); }
@@ -64,7 +68,7 @@ class InventoryTest : public testing::Test {
 };
 
 TEST_F(InventoryTest, TheGateLearnsAndSellsOut) {
-  Inventory inventory(database->options(), redis_options);
+  Instance inventory(database->options(), redis_options);
   Put(inventory, "learn", 2);
   const std::string last = Id();
   EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "learn")), Outcome::kOk);
@@ -80,7 +84,7 @@ TEST_F(InventoryTest, TheGateLearnsAndSellsOut) {
 }
 
 TEST_F(InventoryTest, AnotherBodyUnderAUsedIdGivesBackWhatItTook) {
-  Inventory inventory(database->options(), redis_options);
+  Instance inventory(database->options(), redis_options);
   Put(inventory, "used-a", 5);
   Put(inventory, "used-b", 5);
   const std::string id = Id();
@@ -91,7 +95,7 @@ TEST_F(InventoryTest, AnotherBodyUnderAUsedIdGivesBackWhatItTook) {
 }
 
 TEST_F(InventoryTest, ARepeatWhoseMarkRanOutTakesNothing) {
-  Inventory inventory(database->options(), redis_options);
+  Instance inventory(database->options(), redis_options);
   Put(inventory, "late", 5);
   const std::string id = Id();
   EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "late", 2)), Outcome::kOk);
@@ -103,14 +107,14 @@ TEST_F(InventoryTest, ARepeatWhoseMarkRanOutTakesNothing) {
 TEST_F(InventoryTest, WithoutRedisSqlDecides) {
   redis::Options nobody;
   nobody.port = 1;
-  Inventory inventory(database->options(), nobody);
+  Instance inventory(database->options(), nobody);
   Put(inventory, "alone", 1);
   EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "alone")), Outcome::kOk);
   EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "alone")), Outcome::kOutOfStock);
 }
 
 TEST_F(InventoryTest, AGateThatPromisesTooMuchIsLoweredAtTheFirstRefusal) {
-  Inventory inventory(database->options(), redis_options);
+  Instance inventory(database->options(), redis_options);
   Put(inventory, "high", 1);
   SetGate("high", "1000");
   EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "high")), Outcome::kOk);
@@ -120,8 +124,9 @@ TEST_F(InventoryTest, AGateThatPromisesTooMuchIsLoweredAtTheFirstRefusal) {
 }
 
 TEST_F(InventoryTest, TheKeeperRaisesAGateThatLostUnitsAndReturnsExpiredHolds) {
-  Inventory inventory(database->options(), redis_options);
-  Keeper keeper(database->options(), redis_options, inventory, {.period = absl::Milliseconds(50)});
+  Instance inventory(database->options(), redis_options);
+  Keeper keeper(database->options(), redis_options, inventory.catalog, inventory.gate,
+                {.period = absl::Milliseconds(50)});
   Put(inventory, "low", 5);
   SetGate("low", "0");  // an add-back that a crash swallowed
   EXPECT_TRUE(Eventually([&] { return Gate("low") == "5"; })) << Gate("low");
@@ -131,13 +136,63 @@ TEST_F(InventoryTest, TheKeeperRaisesAGateThatLostUnitsAndReturnsExpiredHolds) {
   EXPECT_TRUE(Eventually([&] { return Gate("low") == "5"; })) << Gate("low");
 }
 
+TEST_F(InventoryTest, ASkuThatAnotherInstanceHasJustMadeIsSoldAtOnce) {
+  Instance one(database->options(), redis_options), two(database->options(), redis_options);
+  EXPECT_EQ(OutcomeOf(Reserve(two, Id(), "fresh")), Outcome::kUnknownSku);
+  Put(one, "fresh", 1);
+  EXPECT_EQ(OutcomeOf(Reserve(two, Id(), "fresh")), Outcome::kOk);
+}
+
+TEST_F(InventoryTest, TheGateLearnsAUsersLimitFromSql) {
+  Instance inventory(database->options(), redis_options);
+  Put(inventory, "limit", 100, {.user_limit = 2});
+  ASSERT_TRUE(inventory.catalog.Refresh().ok());
+  const auto reserve = [&] { return OutcomeOf(Reserve(inventory, Id(), "limit", 1, absl::Minutes(1), "ann")); };
+  const std::string users = "flotilla:users:{" + Name("limit") + "}";
+  redis::Client admin(redis_options);
+  EXPECT_EQ(reserve(), Outcome::kOk);
+  EXPECT_EQ(reserve(), Outcome::kOk);
+  EXPECT_EQ(reserve(), Outcome::kPurchaseLimit);
+  ASSERT_TRUE(admin.Run({"DEL", users}).ok());
+  EXPECT_EQ(reserve(), Outcome::kPurchaseLimit) << "a gate that forgot lets through, SQL does not";
+  EXPECT_TRUE(Eventually([&] { return admin.Run({"HGET", users, "ann"})->string() == "2"; }));
+  EXPECT_TRUE(Eventually([&] { return Gate("limit") == "98"; })) << Gate("limit");
+}
+
+TEST_F(InventoryTest, AGateThatLostItsMarksStillAnswersTheWinnersRepeat) {
+  Instance inventory(database->options(), redis_options);
+  Put(inventory, "flushed", 1);
+  const std::string winner = Id();
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, winner, "flushed")), Outcome::kOk);
+  redis::Client admin(redis_options);
+  ASSERT_TRUE(admin.Run({"DEL", GateKey("flushed")}).ok());
+  ASSERT_TRUE(admin.Run({"DEL", "flotilla:hold:{" + Name("flushed") + "}:" + winner}).ok());
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "flushed")), Outcome::kOutOfStock);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, winner, "flushed")), Outcome::kOk);
+  EXPECT_EQ(Gate("flushed"), "0");
+}
+
+TEST_F(InventoryTest, TheReconcileReportShowsDrift) {
+  Instance inventory(database->options(), redis_options);
+  Put(inventory, "report-a", 5);
+  Put(inventory, "report-b", 5);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "report-a")), Outcome::kOk);
+  SetGate("report-a", "7");
+  const auto report = async::BlockOn(executor, inventory.keeping.Compare({.prefix = Name("report-")}));
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->size(), 2u);
+  EXPECT_EQ((*report)[0].available, 4);
+  EXPECT_EQ((*report)[0].gate, 7);
+  EXPECT_EQ((*report)[1].gate, std::nullopt);
+}
+
 TEST_F(InventoryTest, ManyBuyersThroughTheGateGetExactlyWhatThereIs) {
-  Inventory one(database->options(), redis_options), two(database->options(), redis_options);
+  Instance one(database->options(), redis_options), two(database->options(), redis_options);
   Put(one, "many", 100);
   std::vector<async::Task<std::vector<absl::StatusOr<ReserveResult>>>> tasks;
   for (int i = 0; i < 1000; ++i) {
     std::vector<ReserveCommand> commands = {{Id(), {{Name("many"), 1}}, absl::Minutes(1)}};
-    tasks.push_back((i % 2 == 0 ? one : two).Reserve(std::move(commands)));
+    tasks.push_back((i % 2 == 0 ? one : two).holds.Reserve(std::move(commands)));
   }
   const auto results = async::BlockOn(executor, async::WhenAll(std::move(tasks)));
   int held = 0;

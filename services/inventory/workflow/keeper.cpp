@@ -7,11 +7,14 @@
 
 namespace flotilla::inventory {
 
-Keeper::Keeper(const postgres::Options& postgres, const redis::Options& redis, Inventory& inventory, Options options)
+Keeper::Keeper(const postgres::Options& postgres, const redis::Options& redis, Catalog& catalog, GateWriter& writer,
+               Options options)
     : options_(options),
-      inventory_(inventory),
-      store_(postgres),
-      gate_(redis),
+      catalog_(catalog),
+      writer_(writer),
+      holds_(postgres::Named(postgres, "keeper")),
+      skus_(postgres::Named(postgres, "keeper")),
+      gate_(redis, writer.memory()),
       drift_(telemetry::Gauge(
           "flotilla_gate_drift_units",
           "Units by which the gate differed from SQL when last compared, without orders on their way")),
@@ -28,35 +31,36 @@ void Keeper::Run() {
   while (!stop_.WaitFor(options_.period)) {
     ExpireHolds();
     HealGate();
+    catalog_.Refresh().IgnoreError();  // the next turn tries again
   }
 }
 
 void Keeper::ExpireHolds() {
   for (;;) {
-    const absl::StatusOr<std::vector<Returned>> returned = store_.Expire(options_.expired_batch);
+    const absl::StatusOr<std::vector<Returned>> returned = holds_.Expire(options_.expired_batch);
     if (!returned.ok() || returned->empty()) return;  // a database that is away is tried again next time
     expired_.Increment(static_cast<double>(returned->size()));
-    for (const Returned& item : *returned) inventory_.Suspect(item.skus);
+    for (const Returned& item : *returned) writer_.Suspect(item.skus);
     gate_.Give(*returned).IgnoreError();  // where it fails, the healer raises the gate
     if (returned->size() < static_cast<std::size_t>(options_.expired_batch)) return;
   }
 }
 
 void Keeper::HealGate() {
-  std::set<std::string> suspects = inventory_.TakeSuspects();
+  std::set<std::string> suspects = writer_.TakeSuspects();
   for (const auto& [sku, values] : differing_) suspects.insert(sku);
   std::map<std::string, std::int64_t> truth;
   if (!suspects.empty()) {
     const std::vector<std::string> names(suspects.begin(), suspects.end());
-    const absl::StatusOr<std::map<std::string, Sku>> skus = store_.Read(names);
+    const absl::StatusOr<std::map<std::string, Sku>> skus = skus_.Read(names);
     if (!skus.ok()) {
-      inventory_.Suspect(names);
+      writer_.Suspect(names);
       return;
     }
     for (const auto& [name, sku] : *skus) truth[name] = sku.available;
   }
   // Besides, all SKUs in turn: drift that nobody suspected, such as an add-back that a crash swallowed.
-  const auto sweep = store_.Scan(sweep_after_, options_.sweep_batch);
+  const auto sweep = skus_.Scan(sweep_after_, options_.sweep_batch);
   if (!sweep.ok()) return;
   sweep_after_ = sweep->size() < static_cast<std::size_t>(options_.sweep_batch) ? "" : sweep->back().first;
   for (const auto& [sku, available] : *sweep) truth.emplace(sku, available);

@@ -1,4 +1,5 @@
-// Background work on a thread of its own, in every instance: returns expired holds, and heals the gate from SQL.
+// Background work on a thread of its own, in every instance: returns expired holds, heals the gate from SQL, and keeps
+// the catalog up to date.
 #pragma once
 
 #include <map>
@@ -7,9 +8,11 @@
 
 #include "absl/time/time.h"
 #include "async/stop_signal.h"
+#include "inventory/catalog/catalog.h"
 #include "inventory/gate/stock_gate.h"
-#include "inventory/store/stock_store.h"
-#include "inventory/workflow/inventory.h"
+#include "inventory/store/hold_store.h"
+#include "inventory/store/sku_store.h"
+#include "inventory/workflow/gate_writer.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 
@@ -18,11 +21,13 @@ namespace flotilla::inventory {
 class Keeper {
  public:
   struct Options {
-    absl::Duration period = absl::Milliseconds(500);
+    absl::Duration period = absl::Milliseconds(250);
     int expired_batch = 500;  // holds a transaction
-    int sweep_batch = 500;    // SKUs compared each period, besides the suspects
+    int sweep_batch = 250;    // SKUs compared each period, besides the suspects
   };
-  Keeper(const postgres::Options& postgres, const redis::Options& redis, Inventory& inventory, Options options);
+  // The references outlive it.
+  Keeper(const postgres::Options& postgres, const redis::Options& redis, Catalog& catalog, GateWriter& writer,
+         Options options);
   ~Keeper();  // stops and joins
 
  private:
@@ -32,8 +37,10 @@ class Keeper {
   void Compare(const std::map<std::string, std::int64_t>& truth);
 
   const Options options_;
-  Inventory& inventory_;
-  StockStore store_;
+  Catalog& catalog_;
+  GateWriter& writer_;
+  HoldStore holds_;
+  SkuStore skus_;
   StockGate gate_;
   std::string sweep_after_;
   // Differences seen one period ago, gate and SQL. A difference that stands still is drift; one that moves is orders on

@@ -27,9 +27,8 @@ class OrderFlow {
   void Stop();
 
   // Takes an order. `draft` has its id, user, key, body hash and lines without prices. Answers with its final state, or
-  // at `deadline` with the state reached so far. Errors: inventory's refusals (OUT_OF_STOCK, UNKNOWN_SKU,
-  // CURRENCY_MISMATCH), ALREADY_EXISTS (IDEMPOTENCY_KEY_REUSED), INVALID_ARGUMENT where the total is beyond int64,
-  // UNAVAILABLE.
+  // at `deadline` with the state reached so far. Errors: inventory's refusals (see its Reserve), ALREADY_EXISTS
+  // (IDEMPOTENCY_KEY_REUSED), INVALID_ARGUMENT where the total is beyond int64, UNAVAILABLE.
   async::Task<absl::StatusOr<Order>> Create(Order draft, absl::Time deadline, std::string traceparent);
   // NOT_FOUND (UNKNOWN_ORDER), ABORTED (ORDER_BUSY), UNAVAILABLE.
   async::Task<absl::StatusOr<Order>> Cancel(OrderKey key, absl::Time deadline, std::string traceparent);

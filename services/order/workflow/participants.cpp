@@ -115,6 +115,7 @@ async::Task<absl::StatusOr<Reservation>> Participants::Reserve(const Order& orde
     out->set_quantity(line.quantity);
   }
   request.mutable_hold()->set_seconds(absl::ToInt64Seconds(hold_));
+  request.set_user_id(order.user_id);
   return reserve_.Call({std::move(request), deadline});
 }
 

@@ -1,4 +1,4 @@
-// Stock and holds on it: values only.
+// Holds on stock: values only.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,6 @@
 #include "absl/time/time.h"
 
 namespace flotilla::inventory {
-
-struct Sku {
-  std::string sku;
-  std::string name;
-  std::int64_t price = 0;                              // minor units
-  std::string currency;                                // ISO 4217
-  std::int64_t available = 0, reserved = 0, sold = 0;  // units
-};
 
 struct Line {
   std::string sku;
@@ -38,6 +30,10 @@ enum class Outcome {
   kOk,
   kOutOfStock,
   kUnknownSku,
+  kPurchaseLimit,  // the user would have more than the SKU's limit
+  kUserRequired,   // the SKU has a limit a user, and the order names none
+  kSaleNotStarted,
+  kSaleEnded,
   kCurrencyMismatch,  // the lines' SKUs are priced in different currencies
   kMismatch,          // the order holds other lines
   kReleased,          // released before, perhaps before it was ever reserved
@@ -50,13 +46,15 @@ struct ReserveCommand {
   std::string order_id;     // UUID, lower case
   std::vector<Line> lines;  // without prices; each SKU once
   absl::Duration hold;
+  std::string user_id = {};  // may be empty
 };
 
 struct ReserveResult {
   Outcome outcome = Outcome::kOk;
-  std::string sku;        // the one that was short or unknown
-  Hold hold;              // where the outcome is kOk
-  bool repeated = false;  // the answer to an earlier call; nothing was reserved now
+  std::string sku = {};        // the one that was short, unknown or not for sale
+  Hold hold = {};              // where the outcome is kOk
+  bool repeated = false;       // the answer to an earlier call; nothing was reserved now
+  std::int64_t purchased = 0;  // kPurchaseLimit: units of `sku` that the user has already
 };
 
 struct ReleaseCommand {
@@ -68,26 +66,17 @@ struct ReleaseCommand {
 struct Returned {
   std::string order_id;
   std::vector<std::string> skus;
+  std::string limited_user = {};  // whose units of limited SKUs are among them, or ""
 };
 
-struct PutSkuCommand {
-  std::string sku, name;
-  std::int64_t price = 0;
-  std::string currency;
-  std::int64_t initial = 0;  // units; counts at creation only
+struct ExtendCommand {
+  std::string order_id;
+  absl::Duration hold;  // from now on
 };
 
-struct AdjustCommand {
-  std::string adjustment_id, sku;
-  std::int64_t delta = 0;  // units
-  std::string reason;
-};
-
-enum class AdjustOutcome { kDone, kRepeated, kOutOfStock, kUnknownSku, kIdReused };
-
-struct AdjustResult {
-  AdjustOutcome outcome = AdjustOutcome::kDone;
-  Sku sku;
+struct ExtendResult {
+  Outcome outcome = Outcome::kOk;
+  Hold hold = {};  // where the outcome is kOk
 };
 
 // The same lines in any order.

@@ -1,4 +1,4 @@
-#include "inventory/domain/stock.h"
+#include "inventory/domain/hold.h"
 
 #include <algorithm>
 

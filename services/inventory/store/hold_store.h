@@ -1,44 +1,36 @@
-// Stock and holds in PostgreSQL: the truth. Blocking; one method is one transaction. Errors as in postgres/session.h.
+// Holds in PostgreSQL: the truth. Blocking; one method is one transaction. Errors as in postgres/session.h.
 //
 // Locks are taken in one order, reservations by order id and then SKUs by name, so that batches that meet queue up
 // instead of deadlocking. One case is left to PostgreSQL's deadlock detection and a retry: a Reserve inserts its row
 // while it holds the SKUs, and may meet the tombstone of a Release of the same order.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "inventory/domain/stock.h"
+#include "inventory/domain/hold.h"
 #include "postgres/session.h"
 
 namespace flotilla::inventory {
 
 struct ReleaseResult {
   Outcome outcome = Outcome::kOk;
-  std::vector<std::string> skus;  // whose stock came back in this call
+  Returned returned;  // what came back in this call
 };
 
-class StockStore {
+class HoldStore {
  public:
-  explicit StockStore(postgres::Options options) : session_(std::move(options)) {}
+  explicit HoldStore(postgres::Options options) : session_(std::move(options)) {}
 
   // Results in the order of the arguments.
   absl::StatusOr<std::vector<ReserveResult>> Reserve(std::span<const ReserveCommand> commands);
   absl::StatusOr<std::vector<Outcome>> Confirm(std::span<const std::string> order_ids);
   absl::StatusOr<std::vector<ReleaseResult>> Release(std::span<const ReleaseCommand> commands);
+  absl::StatusOr<std::vector<ExtendResult>> Extend(std::span<const ExtendCommand> commands);
   // Ends holds that have run out, at most `limit`; safe with any number of instances.
   absl::StatusOr<std::vector<Returned>> Expire(int limit);
-
-  absl::StatusOr<Sku> Put(const PutSkuCommand& command);
-  absl::StatusOr<AdjustResult> Adjust(const AdjustCommand& command);
-  // Those that exist.
-  absl::StatusOr<std::map<std::string, Sku>> Read(std::span<const std::string> skus);
-  // Up to `limit` SKUs behind `after`, in order, with their available stock.
-  absl::StatusOr<std::vector<std::pair<std::string, std::int64_t>>> Scan(const std::string& after, int limit);
 
  private:
   postgres::Session session_;

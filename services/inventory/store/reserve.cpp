@@ -1,0 +1,282 @@
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "inventory/domain/sku.h"
+#include "inventory/store/hold_rows.h"
+#include "inventory/store/hold_store.h"
+#include "inventory/store/low_stock.h"
+
+namespace flotilla::inventory {
+namespace {
+
+using postgres::Array;
+using postgres::Statement;
+using postgres::Transaction;
+
+// Holds and then SKUs, in one round trip. The SKUs' rows have name, currency and current price in columns 0, 5, 6, and
+// what only they have from column 9 on.
+const Statement kLockBoth = {"lock_holds_and_skus", R"(
+    SELECT h.*, 0 AS kind, 0::bigint AS available, 0::bigint AS user_limit, 0 AS sale, 0::bigint AS threshold
+    FROM (SELECT )" HOLD_COLUMNS R"(
+      FROM reservation r WHERE r.order_id = ANY($1::uuid[]) ORDER BY r.order_id FOR NO KEY UPDATE) AS h
+    UNION ALL
+    SELECT s.sku, 0, NULL, NULL, NULL, s.currency, coalesce(s.sale_price_minor, s.price_minor), '', 1, s.available,
+           coalesce(s.user_limit, 0), CASE WHEN now() < s.sale_starts_at THEN 1 WHEN now() >= s.sale_ends_at THEN 2 ELSE 0 END,
+           s.low_stock_threshold
+    FROM (SELECT * FROM sku WHERE sku = ANY($2::text[]) ORDER BY sku FOR NO KEY UPDATE) AS s)"};
+
+const Statement kReadPurchases = {"read_purchases", R"(
+    SELECT p.sku, p.user_id, sum(p.units)::bigint
+    FROM unnest($1::text[], $2::text[]) AS d(sku, user_id) JOIN purchase p USING (sku, user_id)
+    GROUP BY p.sku, p.user_id)"};
+
+// Takes an expired hold's row over; any other row of that order stays and is not returned.
+const Statement kInsertHolds = {"insert_holds", R"(
+    INSERT INTO reservation AS r (order_id, state, skus, quantities, unit_prices, currency, limited_user, expires_at)
+    SELECT i.order_id, 1, i.skus::text[], i.quantities::bigint[], i.unit_prices::bigint[], i.currency, i.limited_user,
+           now() + i.hold_us * interval '1 microsecond'
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bpchar[], $6::text[], $7::bigint[])
+      AS i(order_id, skus, quantities, unit_prices, currency, limited_user, hold_us)
+    ORDER BY i.order_id
+    ON CONFLICT (order_id) DO UPDATE
+      SET state = 1, skus = excluded.skus, quantities = excluded.quantities, unit_prices = excluded.unit_prices,
+          currency = excluded.currency, limited_user = excluded.limited_user, expires_at = excluded.expires_at,
+          updated_at = now()
+      WHERE r.state = 4
+    RETURNING r.order_id, (extract(epoch FROM r.expires_at) * 1000000)::bigint)"};
+
+// A SKU's row, under lock.
+struct Stock {
+  std::string currency;
+  std::int64_t price = 0;
+  std::int64_t left = 0;  // units that earlier orders of the batch have left
+  std::int64_t user_limit = 0;
+  Sale sale = Sale::kOpen;
+  std::int64_t before = 0;  // available units before this batch
+  std::int64_t threshold = 0;
+};
+using Stocks = std::unordered_map<std::string, Stock>;
+// Units by SKU and user; of limited SKUs only.
+using Purchased = std::map<std::pair<std::string, std::string>, std::int64_t>;
+
+void LockBoth(Transaction& transaction, const std::vector<std::string>& order_ids, const std::set<std::string>& names,
+              Holds& holds, Stocks& stocks) {
+  const std::vector<std::string> sorted(names.begin(), names.end());
+  for (const auto& row : transaction.Run(kLockBoth, Array(order_ids), Array(sorted))) {
+    if (row[8].as<int>() == 0) {
+      holds.emplace(row[0].c_str(), HoldFrom(row));
+      continue;
+    }
+    Stock stock;
+    stock.currency = row[5].c_str();
+    stock.price = row[6].as<std::int64_t>();
+    stock.left = stock.before = row[9].as<std::int64_t>();
+    stock.user_limit = row[10].as<std::int64_t>();
+    stock.sale = static_cast<Sale>(row[11].as<int>());
+    stock.threshold = row[12].as<std::int64_t>();
+    stocks.emplace(row[0].c_str(), std::move(stock));
+  }
+}
+
+// Only for SKUs with a limit; their rows are locked, so nobody else adds to what is read here.
+Purchased ReadPurchased(Transaction& transaction, std::span<const ReserveCommand> commands, const Stocks& stocks) {
+  Purchased purchased;
+  std::vector<std::string> skus, users;
+  for (const ReserveCommand& command : commands) {
+    for (const Line& line : command.lines) {
+      const auto it = stocks.find(line.sku);
+      if (it == stocks.end() || it->second.user_limit == 0) continue;
+      if (!purchased.emplace(std::pair(line.sku, command.user_id), 0).second) continue;
+      skus.push_back(line.sku);
+      users.push_back(command.user_id);
+    }
+  }
+  if (skus.empty()) return purchased;
+  for (const auto& row : transaction.Run(kReadPurchases, Array(skus), Array(users))) {
+    purchased[{row[0].c_str(), row[1].c_str()}] = row[2].as<std::int64_t>();
+  }
+  return purchased;
+}
+
+// The answer to a Reserve of an order that has a row; nothing where its hold expired and may be made anew.
+std::optional<ReserveResult> Answer(const StoredHold& stored, const ReserveCommand& command) {
+  ReserveResult result;
+  result.repeated = true;
+  switch (stored.state) {
+    case HoldState::kExpired:
+      return std::nullopt;
+    case HoldState::kReleased:
+      result.outcome = Outcome::kReleased;
+      return result;
+    case HoldState::kHeld:
+    case HoldState::kConfirmed:
+      if (SameLines(stored.hold.lines, command.lines)) {
+        result.hold = stored.hold;
+      } else {
+        result.outcome = Outcome::kMismatch;
+      }
+      return result;
+  }
+  return result;
+}
+
+ReserveResult Refusal(Outcome outcome, const Line& line, std::int64_t purchased = 0) {
+  return {.outcome = outcome, .sku = line.sku, .purchased = purchased};
+}
+
+// All lines or none, from what earlier orders of the batch have left.
+ReserveResult Decide(const ReserveCommand& command, Stocks& stocks, Purchased& purchased) {
+  ReserveResult result;
+  for (const Line& line : command.lines) {
+    const auto it = stocks.find(line.sku);
+    if (it == stocks.end()) return Refusal(Outcome::kUnknownSku, line);
+    const Stock& stock = it->second;
+    if (stock.sale != Sale::kOpen) {
+      return Refusal(stock.sale == Sale::kEnded ? Outcome::kSaleEnded : Outcome::kSaleNotStarted, line);
+    }
+    if (stock.left < line.quantity) return Refusal(Outcome::kOutOfStock, line);
+    if (stock.user_limit > 0) {
+      if (command.user_id.empty()) return Refusal(Outcome::kUserRequired, line);
+      const std::int64_t units = purchased[{line.sku, command.user_id}];
+      if (units + line.quantity > stock.user_limit) return Refusal(Outcome::kPurchaseLimit, line, units);
+    }
+    if (!result.hold.currency.empty() && result.hold.currency != stock.currency) {
+      return Refusal(Outcome::kCurrencyMismatch, line);
+    }
+    result.hold.currency = stock.currency;
+    result.hold.lines.push_back({line.sku, line.quantity, stock.price});
+  }
+  for (const Line& line : command.lines) {
+    Stock& stock = stocks.at(line.sku);
+    stock.left -= line.quantity;
+    if (stock.user_limit > 0) purchased[{line.sku, command.user_id}] += line.quantity;
+  }
+  return result;
+}
+
+bool HasLimit(const ReserveCommand& command, const Stocks& stocks) {
+  for (const Line& line : command.lines) {
+    if (stocks.at(line.sku).user_limit > 0) return true;
+  }
+  return false;
+}
+
+// Inserts the holds of the chosen commands; returns the expiry of those that are new.
+std::unordered_map<std::string, absl::Time> InsertHolds(Transaction& transaction,
+                                                        std::span<const ReserveCommand> commands,
+                                                        const std::vector<std::size_t>& chosen, const Stocks& stocks,
+                                                        const std::vector<ReserveResult>& results) {
+  std::vector<std::string> ids, skus, quantities, prices, currencies, users;
+  std::vector<std::int64_t> holds;
+  for (const std::size_t i : chosen) {
+    std::vector<std::string> line_skus;
+    std::vector<std::int64_t> line_quantities, line_prices;
+    for (const Line& line : results[i].hold.lines) {
+      line_skus.push_back(line.sku);
+      line_quantities.push_back(line.quantity);
+      line_prices.push_back(line.unit_price);
+    }
+    ids.push_back(commands[i].order_id);
+    skus.push_back(Array(line_skus));
+    quantities.push_back(Array(line_quantities));
+    prices.push_back(Array(line_prices));
+    currencies.push_back(results[i].hold.currency);
+    users.push_back(HasLimit(commands[i], stocks) ? commands[i].user_id : "");
+    holds.push_back(absl::ToInt64Microseconds(commands[i].hold));
+  }
+  std::unordered_map<std::string, absl::Time> inserted;
+  if (ids.empty()) return inserted;
+  for (const auto& row : transaction.Run(kInsertHolds, Array(ids), Array(skus), Array(quantities), Array(prices),
+                                         Array(currencies), Array(users), Array(holds))) {
+    inserted.emplace(row[0].c_str(), absl::FromUnixMicros(row[1].as<std::int64_t>()));
+  }
+  return inserted;
+}
+
+// Takes the units of the new holds; returns the ids of those that another instance wrote meanwhile.
+std::vector<std::string> Take(Transaction& transaction, std::span<const ReserveCommand> commands,
+                              const std::vector<std::size_t>& chosen, const Stocks& stocks,
+                              std::vector<ReserveResult>& results) {
+  const auto inserted = InsertHolds(transaction, commands, chosen, stocks, results);
+  std::vector<std::string> lost;
+  Changes changes;
+  Purchases purchases;
+  for (const std::size_t i : chosen) {
+    const ReserveCommand& command = commands[i];
+    const auto it = inserted.find(command.order_id);
+    if (it == inserted.end()) {
+      lost.push_back(command.order_id);
+      continue;
+    }
+    results[i].hold.expires_at = it->second;
+    for (const Line& line : command.lines) {
+      changes[line.sku].available -= line.quantity;
+      changes[line.sku].reserved += line.quantity;
+      const std::int64_t limit = stocks.at(line.sku).user_limit;
+      if (limit > 0) purchases.Add(line.sku, command.user_id, command.order_id, line.quantity, limit);
+    }
+  }
+  Move(transaction, changes);
+  purchases.Insert(transaction);
+  std::vector<LowStock> low;
+  for (const auto& [sku, change] : changes) {
+    const Stock& stock = stocks.at(sku);
+    const std::int64_t available = stock.before + change.available;
+    if (BecomesLow(available, change.available, stock.threshold)) low.push_back({sku, available, stock.threshold});
+  }
+  AppendLowStock(transaction, low);
+  return lost;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ReserveResult>> HoldStore::Reserve(std::span<const ReserveCommand> commands) {
+  // A repeat in the same batch gets the answer of the first.
+  std::unordered_map<std::string, std::size_t> first;
+  std::vector<std::string> ids;
+  std::set<std::string> skus;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    if (!first.emplace(commands[i].order_id, i).second) continue;
+    ids.push_back(commands[i].order_id);
+    for (const Line& line : commands[i].lines) skus.insert(line.sku);
+  }
+  std::vector<ReserveResult> results;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+    results.assign(commands.size(), {});
+    Holds holds;
+    Stocks stocks;
+    LockBoth(transaction, ids, skus, holds, stocks);
+    Purchased purchased = ReadPurchased(transaction, commands, stocks);
+    std::vector<std::size_t> chosen;
+    for (const std::string& id : ids) {
+      const std::size_t i = first.at(id);
+      const auto hold = holds.find(id);
+      const auto answer = hold == holds.end() ? std::nullopt : Answer(hold->second, commands[i]);
+      results[i] = answer.has_value() ? *answer : Decide(commands[i], stocks, purchased);
+      if (!answer.has_value() && results[i].outcome == Outcome::kOk) chosen.push_back(i);
+    }
+    const std::vector<std::string> lost = Take(transaction, commands, chosen, stocks, results);
+    holds = LockHolds(transaction, lost);
+    for (const std::string& id : lost) {
+      const std::size_t i = first.at(id);
+      const auto hold = holds.find(id);
+      const auto answer = hold == holds.end() ? std::nullopt : Answer(hold->second, commands[i]);
+      if (!answer.has_value()) return absl::UnavailableError("a reservation changed meanwhile; ask again");
+      results[i] = *answer;
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    const std::size_t original = first.at(commands[i].order_id);
+    if (original == i) continue;
+    results[i] = results[original];
+    if (results[i].outcome == Outcome::kOk && !SameLines(commands[original].lines, commands[i].lines)) {
+      results[i] = {.outcome = Outcome::kMismatch, .repeated = true};
+    }
+  }
+  return results;
+}
+
+}  // namespace flotilla::inventory
