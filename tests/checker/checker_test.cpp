@@ -109,6 +109,11 @@ std::string Transfer(int id, int kind, int debit, int credit, std::int64_t amoun
       id, ", ", kind, ", ", debit, ", ", credit, ", ", amount, ", 'EUR', '", reference, "');");
 }
 
+std::string Refund(const std::string& order_id, std::int64_t amount, int transfer) {
+  return absl::StrCat("INSERT INTO refund (order_id, refund_id, amount, currency, transfer_id) VALUES ('", order_id,
+                      "', '', ", amount, ", 'EUR', ", transfer, ");");
+}
+
 class World {
  public:
   World() {
@@ -215,14 +220,15 @@ class World {
     const int transfer = 10 * order.number;
     if (moved) sql["payment"] += Transfer(transfer, 2, wallet, 2, order.total(), order.id());
     if (order.charge == 3) sql["payment"] += Transfer(transfer + 1, 3, 2, wallet, order.total(), order.id());
+    if (order.charge == 3) sql["payment"] += Refund(order.id(), order.total(), transfer + 1);
     absl::StrAppend(
         &sql["payment"],
-        "INSERT INTO charge (order_id, state, user_id, amount, currency, reason, transfer_id, refund_transfer_id) "
+        "INSERT INTO charge (order_id, state, user_id, amount, currency, reason, transfer_id, captured, refunded) "
         "VALUES ('",
         order.id(), "', ", order.charge, ", ",
         order.charge == 4 ? "NULL, NULL, NULL" : absl::StrCat("'", order.user, "', ", order.total(), ", 'EUR'"), ", ",
         order.charge == 2 ? "'INSUFFICIENT_FUNDS'" : "NULL", ", ", moved ? absl::StrCat(transfer) : "NULL", ", ",
-        order.charge == 3 ? absl::StrCat(transfer + 1) : "NULL", ");");
+        moved ? order.total() : 0, ", ", order.charge == 3 ? order.total() : 0, ");");
   }
 
  public:
@@ -558,16 +564,36 @@ std::vector<Bug> Bugs() {
       {"ChargedTwice",
        2,
        {{"payment", Transfer(90, 2, 3, 2, 600, Uuid(1)) + account(3, -600) + account(2, 600)}},
-       "transfer 90: belongs to 0"},
+       "was taken more than once"},
       {"PartOfTheRefund",
        2,
        {{"payment", "UPDATE transfer SET amount = 249 WHERE transfer_id = 31;" + account(5, -1) + account(2, 1)}},
-       "250 EUR charged, 249 EUR refunded"},
+       "refunded is 250, its transfers come to 249"},
       {"RefundToAnother",
        2,
        {{"payment",
          "UPDATE transfer SET credit_account = 4 WHERE transfer_id = 31;" + account(5, -250) + account(4, 250)}},
-       "not its transfer reversed"},
+       "went back to somebody else"},
+      {"RefundedMoreThanCaptured",
+       2,
+       {{"payment", Transfer(90, 3, 2, 3, 601, Uuid(1)) + account(2, -601) + account(3, 601) +
+                        Refund(Uuid(1), 601, 90) + "UPDATE charge SET refunded = 601" + order(1)}},
+       "601 refunded of 600 captured"},
+      {"RefundRowWithoutMoney", 2, {{"payment", Refund(Uuid(1), 5, 10)}}, "refunded is 0, its refunds come to 5"},
+      {"SettledWithoutTransfers",
+       2,
+       {{"payment", "UPDATE charge SET settled = 600, fee = 15" + order(1)}},
+       "settled 600 with fee 15"},
+      {"HeldMoneyForgotten",
+       2,
+       {{"payment",
+         Transfer(90, 4, 3, 7, 50, Uuid(4)) + account(3, -50) +
+             "INSERT INTO account (account_id, owner, kind, currency, balance) VALUES (7, 'hold', 4, 'EUR', 50)"}},
+       "50 was held"},
+      {"WrongWay",
+       2,
+       {{"payment", Transfer(90, 5, 3, 2, 600, Uuid(1)) + account(3, -600) + account(2, 600)}},
+       "kind 5 goes from an account of kind 1 to one of kind 2"},
       // I3
       {"AcknowledgedOrderIsLost",
        3,
@@ -619,7 +645,7 @@ std::vector<Bug> Bugs() {
        "has two reservations"},
       {"ChargedAnotherAmount",
        5,
-       {{"payment", "UPDATE charge SET amount = amount + 1" + order(1) +
+       {{"payment", "UPDATE charge SET amount = amount + 1, captured = captured + 1" + order(1) +
                         "UPDATE transfer SET amount = amount + 1 WHERE transfer_id = 10;" + account(3, -1) +
                         account(2, 1)}},
        "total is 600 EUR, the charge 601 EUR"},
@@ -650,12 +676,12 @@ std::vector<Bug> Bugs() {
       {"PaidButRefunded",
        6,
        {{"payment", Transfer(90, 3, 2, 3, 600, Uuid(1)) + account(2, -600) + account(3, 600) +
-                        "UPDATE charge SET state = 3, refund_transfer_id = 90" + order(1)}},
+                        Refund(Uuid(1), 600, 90) + "UPDATE charge SET state = 3, refunded = 600" + order(1)}},
        "is PAID, its charge refunded"},
       {"CancelledButCharged",
        6,
        {{"payment", "DELETE FROM transfer WHERE transfer_id = 31;" + account(2, 250) + account(5, -250) +
-                        "UPDATE charge SET state = 1, refund_transfer_id = NULL" + order(3)}},
+                        "DELETE FROM refund; UPDATE charge SET state = 1, refunded = 0" + order(3)}},
        "is CANCELLED, its charge charged"},
       {"PaidButStockOnHold",
        6,
@@ -676,9 +702,10 @@ std::vector<Bug> Bugs() {
        "is RESERVED and has no saga"},
       {"ChargedWithoutOrder",
        6,
-       {{"payment", Transfer(90, 2, 3, 2, 7, Uuid(8)) + account(3, -7) + account(2, 7) +
-                        "INSERT INTO charge (order_id, state, user_id, amount, currency, transfer_id) VALUES ('" +
-                        Uuid(8) + "', 1, 'alice', 7, 'EUR', 90)"}},
+       {{"payment",
+         Transfer(90, 2, 3, 2, 7, Uuid(8)) + account(3, -7) + account(2, 7) +
+             "INSERT INTO charge (order_id, state, user_id, amount, currency, transfer_id, captured) VALUES ('" +
+             Uuid(8) + "', 1, 'alice', 7, 'EUR', 90, 7)"}},
        "is absent but charged"},
       {"SoldWithoutOrder",
        6,

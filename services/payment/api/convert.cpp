@@ -1,9 +1,14 @@
 #include "payment/api/convert.h"
 
+#include <openssl/rand.h>
+
+#include <array>
 #include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "errors/errors.h"
 #include "validation/validation.h"
 
@@ -24,19 +29,108 @@ absl::StatusOr<Money> ParseAmount(const type::v1::Money& money, int index) {
   return Money{money.currency_code(), money.minor_units()};
 }
 
-}  // namespace
+// As PostgreSQL writes it.
+absl::StatusOr<std::string> ParseOrder(const std::string& order_id, int index = rpc::kNotInBatch) {
+  if (!IsUuid(order_id)) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
+  return absl::AsciiStrToLower(order_id);
+}
 
-absl::StatusOr<ChargeCommand> Parse(const v1::ChargeRequest& request, int index) {
-  if (!IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
+// Seconds are enough for deadlines of days.
+absl::StatusOr<absl::Time> ParseExpiry(const google::protobuf::Timestamp& time, absl::Time now) {
+  const absl::Time expires_at = absl::FromUnixSeconds(time.seconds());
+  if (expires_at > now && expires_at <= now + kMaxExpiry) return expires_at;
+  return errors::InvalidField("expire_time", "must be in the future, at most 30 days ahead");
+}
+
+// Unguessable: whoever knows it can be taken for the payer by the provider.
+std::string NewReference() {
+  std::array<unsigned char, 16> random;
+  if (RAND_bytes(random.data(), random.size()) != 1) return "";
+  return absl::StrCat("pay_", absl::BytesToHexString({reinterpret_cast<const char*>(random.data()), random.size()}));
+}
+
+// The fields that Charge, Authorize and CreatePayment share.
+template <class Request>
+absl::StatusOr<ChargeCommand> ParseCharge(const Request& request, int index) {
+  absl::StatusOr<std::string> order_id = ParseOrder(request.order_id(), index);
+  if (!order_id.ok()) return order_id.status();
   if (!IsName(request.user_id())) return rpc::InvalidItem(index, "user_id", validation::kNameRule);
   absl::StatusOr<Money> amount = ParseAmount(request.amount(), index);
   if (!amount.ok()) return amount.status();
-  return ChargeCommand{absl::AsciiStrToLower(request.order_id()), request.user_id(), std::move(*amount)};
+  return ChargeCommand{*std::move(order_id), request.user_id(), *std::move(amount)};
 }
 
-absl::StatusOr<std::string> Parse(const v1::RefundRequest& request, int index) {
-  if (!IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
-  return absl::AsciiStrToLower(request.order_id());  // as PostgreSQL writes it
+template <class Response>
+Response WithAmount(const ActionResult& result) {
+  Response response;
+  if (result.amount.minor_units > 0) {
+    response.mutable_amount()->set_currency_code(result.amount.currency);
+    response.mutable_amount()->set_minor_units(result.amount.minor_units);
+  }
+  return response;
+}
+
+}  // namespace
+
+absl::StatusOr<ChargeCommand> Parse(const v1::ChargeRequest& request, int index) { return ParseCharge(request, index); }
+
+absl::StatusOr<Action> Parse(const v1::RefundRequest& request, int index) {
+  absl::StatusOr<std::string> order_id = ParseOrder(request.order_id(), index);
+  if (!order_id.ok()) return order_id.status();
+  RefundCommand command{.order_id = *std::move(order_id), .refund_id = request.refund_id()};
+  if (!command.refund_id.empty() && !IsName(command.refund_id)) {
+    return rpc::InvalidItem(index, "refund_id", validation::kNameRule);
+  }
+  if (request.has_amount()) {
+    if (command.refund_id.empty()) return rpc::InvalidItem(index, "amount", "needs a refund_id");
+    absl::StatusOr<Money> amount = ParseAmount(request.amount(), index);
+    if (!amount.ok()) return amount.status();
+    command.amount = *std::move(amount);
+  }
+  return command;
+}
+
+absl::StatusOr<Action> Parse(const v1::AuthorizeRequest& request, absl::Time now) {
+  absl::StatusOr<ChargeCommand> charge = ParseCharge(request, rpc::kNotInBatch);
+  if (!charge.ok()) return charge.status();
+  absl::StatusOr<absl::Time> expires_at = now + kDefaultExpiry;
+  if (request.has_expire_time()) expires_at = ParseExpiry(request.expire_time(), now);
+  if (!expires_at.ok()) return expires_at.status();
+  return AuthorizeCommand{charge->order_id, charge->user_id, charge->amount, *expires_at};
+}
+
+absl::StatusOr<Action> Parse(const v1::CaptureRequest& request) {
+  absl::StatusOr<std::string> order_id = ParseOrder(request.order_id());
+  if (!order_id.ok()) return order_id.status();
+  CaptureCommand command{.order_id = *std::move(order_id)};
+  if (request.has_amount()) {
+    absl::StatusOr<Money> amount = ParseAmount(request.amount(), rpc::kNotInBatch);
+    if (!amount.ok()) return amount.status();
+    command.amount = *std::move(amount);
+  }
+  return command;
+}
+
+absl::StatusOr<Action> Parse(const v1::VoidRequest& request) {
+  absl::StatusOr<std::string> order_id = ParseOrder(request.order_id());
+  if (!order_id.ok()) return order_id.status();
+  return VoidCommand{*std::move(order_id)};
+}
+
+absl::StatusOr<Action> Parse(const v1::SettleRequest& request) {
+  absl::StatusOr<std::string> order_id = ParseOrder(request.order_id());
+  if (!order_id.ok()) return order_id.status();
+  return SettleCommand{*std::move(order_id)};
+}
+
+absl::StatusOr<Action> Parse(const v1::CreatePaymentRequest& request, absl::Time now) {
+  absl::StatusOr<ChargeCommand> charge = ParseCharge(request, rpc::kNotInBatch);
+  if (!charge.ok()) return charge.status();
+  const absl::StatusOr<absl::Time> expires_at = ParseExpiry(request.expire_time(), now);
+  if (!expires_at.ok()) return expires_at.status();
+  std::string reference = NewReference();
+  if (reference.empty()) return absl::UnavailableError("no randomness for a payment reference");
+  return AwaitCommand{charge->order_id, charge->user_id, charge->amount, *expires_at, std::move(reference)};
 }
 
 absl::StatusOr<DepositCommand> Parse(const v1::DepositRequest& request) {
@@ -95,6 +189,48 @@ absl::Status ToStatus(DepositOutcome outcome) {
   return absl::InternalError("unknown outcome of a deposit");
 }
 
+absl::Status ToStatus(Outcome outcome) {
+  using absl::StatusCode;
+  switch (outcome) {
+    case Outcome::kDone:
+      return absl::OkStatus();
+    case Outcome::kInsufficientFunds:
+      return ToStatus(ChargeOutcome::kInsufficientFunds);
+    case Outcome::kUnknownAccount:
+      return UnknownAccount();
+    case Outcome::kUnknownCharge:
+      return errors::Make(StatusCode::kNotFound, "UNKNOWN_CHARGE", "the order was not charged");
+    case Outcome::kUnknownReference:
+      return errors::Make(StatusCode::kNotFound, "UNKNOWN_REFERENCE", "no payment has this reference");
+    case Outcome::kMismatch:
+      return ToStatus(ChargeOutcome::kMismatch);
+    case Outcome::kCurrencyMismatch:
+      return errors::Make(StatusCode::kInvalidArgument, "CURRENCY_MISMATCH", "the charge is in another currency",
+                          {{"field", "amount.currency_code"}});
+    case Outcome::kVoided:
+      return ToStatus(ChargeOutcome::kVoided);
+    case Outcome::kRefunded:
+      return ToStatus(ChargeOutcome::kRefunded);
+    case Outcome::kExpired:
+      return errors::Make(StatusCode::kFailedPrecondition, "AUTHORIZATION_EXPIRED", "the hold's time has run out");
+    case Outcome::kRefused:
+      return errors::Make(StatusCode::kFailedPrecondition, "CHARGE_REFUSED", "the authorization was refused");
+    case Outcome::kAlreadyCaptured:
+      return errors::Make(StatusCode::kAlreadyExists, "ALREADY_CAPTURED", "the order was captured before");
+    case Outcome::kExceedsAuthorized:
+      return errors::Make(StatusCode::kFailedPrecondition, "CAPTURE_EXCEEDS_AUTHORIZED", "less than that is held");
+    case Outcome::kExceedsCaptured:
+      return errors::Make(StatusCode::kFailedPrecondition, "REFUND_EXCEEDS_CAPTURED", "less than that is left");
+    case Outcome::kRefundMismatch:
+      return errors::Make(StatusCode::kAlreadyExists, "REFUND_MISMATCH", "this refund_id was used with another amount");
+    case Outcome::kAmountMismatch:
+      return errors::Make(StatusCode::kFailedPrecondition, "AMOUNT_MISMATCH", "the payment is for another amount");
+    case Outcome::kEventReused:
+      return errors::Make(StatusCode::kAlreadyExists, "EVENT_REUSED", "this event_id was used for another event");
+  }
+  return absl::InternalError("unknown outcome of an action");
+}
+
 v1::Account ToProto(const std::string& user_id, const std::string& currency, std::int64_t balance) {
   v1::Account account;
   account.set_user_id(user_id);
@@ -109,12 +245,22 @@ v1::ChargeResponse ToProto(const ChargeResult& result) {
   return response;
 }
 
-v1::RefundResponse ToProto(const RefundResult& result) {
-  v1::RefundResponse response;
-  if (result.refunded.minor_units > 0) {
-    response.mutable_amount()->set_currency_code(result.refunded.currency);
-    response.mutable_amount()->set_minor_units(result.refunded.minor_units);
-  }
+v1::RefundResponse RefundResponse(const ActionResult& result) { return WithAmount<v1::RefundResponse>(result); }
+v1::CaptureResponse CaptureResponse(const ActionResult& result) { return WithAmount<v1::CaptureResponse>(result); }
+v1::VoidResponse VoidResponse(const ActionResult& result) { return WithAmount<v1::VoidResponse>(result); }
+v1::SettleResponse SettleResponse(const ActionResult& result) { return WithAmount<v1::SettleResponse>(result); }
+
+v1::AuthorizeResponse AuthorizeResponse(const ActionResult& result) {
+  v1::AuthorizeResponse response;
+  response.set_transfer_id(result.transfer_id);
+  response.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(result.expires_at));
+  return response;
+}
+
+v1::CreatePaymentResponse CreatePaymentResponse(const ActionResult& result) {
+  v1::CreatePaymentResponse response;
+  response.set_reference(result.reference);
+  response.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(result.expires_at));
   return response;
 }
 

@@ -4,26 +4,45 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "flotilla/payment/v1/payment_service.pb.h"
-#include "payment/domain/ledger.h"
+#include "payment/domain/action.h"
+#include "payment/domain/deposit.h"
 #include "rpc/batch_items.h"
 
 namespace flotilla::payment {
 
+inline constexpr absl::Duration kDefaultExpiry = absl::Hours(7 * 24);  // of an authorization
+inline constexpr absl::Duration kMaxExpiry = absl::Hours(30 * 24);
+
 // Errors name the field: "amount.minor_units", or "requests[2].amount.minor_units" where `index` is that of a batch's
 // item.
 absl::StatusOr<ChargeCommand> Parse(const v1::ChargeRequest& request, int index = rpc::kNotInBatch);
-absl::StatusOr<std::string> Parse(const v1::RefundRequest& request, int index = rpc::kNotInBatch);  // the order id
+absl::StatusOr<Action> Parse(const v1::RefundRequest& request, int index = rpc::kNotInBatch);
 absl::StatusOr<DepositCommand> Parse(const v1::DepositRequest& request);
+// A time that is absent is set from `now`, one that is too far ahead or past is refused.
+absl::StatusOr<Action> Parse(const v1::AuthorizeRequest& request, absl::Time now);
+absl::StatusOr<Action> Parse(const v1::CaptureRequest& request);
+absl::StatusOr<Action> Parse(const v1::VoidRequest& request);
+absl::StatusOr<Action> Parse(const v1::SettleRequest& request);
+// With a new reference.
+absl::StatusOr<Action> Parse(const v1::CreatePaymentRequest& request, absl::Time now);
 absl::StatusOr<WalletKey> ParseWallet(std::string_view user_id, std::string_view currency);
 
-// OK for kCharged and kDeposited.
+// OK for kCharged, kDeposited and kDone.
 absl::Status ToStatus(ChargeOutcome outcome);
 absl::Status ToStatus(DepositOutcome outcome);
+absl::Status ToStatus(Outcome outcome);
 absl::Status UnknownAccount();
 
 v1::Account ToProto(const std::string& user_id, const std::string& currency, std::int64_t balance);
 v1::ChargeResponse ToProto(const ChargeResult& result);
-v1::RefundResponse ToProto(const RefundResult& result);
+// Responses to actions that were done. An amount of 0 is left out.
+v1::RefundResponse RefundResponse(const ActionResult& result);
+v1::AuthorizeResponse AuthorizeResponse(const ActionResult& result);
+v1::CaptureResponse CaptureResponse(const ActionResult& result);
+v1::VoidResponse VoidResponse(const ActionResult& result);
+v1::SettleResponse SettleResponse(const ActionResult& result);
+v1::CreatePaymentResponse CreatePaymentResponse(const ActionResult& result);
 
 }  // namespace flotilla::payment

@@ -1,5 +1,7 @@
 #include "payment/api/convert.h"
 
+#include <map>
+
 #include "errors/errors.h"
 #include "gtest/gtest.h"
 #include "testing/status.h"
@@ -65,9 +67,43 @@ TEST(Convert, OutcomesHaveReasonsAProgramCanRead) {
   EXPECT_EQ(errors::Reason(ToStatus(DepositOutcome::kMismatch)), "IDEMPOTENCY_KEY_REUSED");
 }
 
+TEST(Convert, EveryRefusalOfAnActionHasAReasonOfItsOwn) {
+  std::map<std::string, Outcome> seen;
+  for (int i = static_cast<int>(Outcome::kDone) + 1; i <= static_cast<int>(Outcome::kEventReused); ++i) {
+    const absl::Status status = ToStatus(static_cast<Outcome>(i));
+    ASSERT_FALSE(status.ok()) << i;
+    EXPECT_TRUE(seen.emplace(errors::Reason(status), static_cast<Outcome>(i)).second) << status;
+  }
+  EXPECT_FALSE(seen.contains(""));
+}
+
+TEST(Convert, AnAmountWithoutARefundIdIsRefused) {
+  v1::RefundRequest request;
+  request.set_order_id(kOrder);
+  *request.mutable_amount() = Good().amount();
+  EXPECT_EQ(Field(Parse(request).status()), "amount");
+  request.set_refund_id("r 1");
+  EXPECT_EQ(Field(Parse(request).status()), "refund_id");
+  request.set_refund_id("r1");
+  EXPECT_TRUE(Parse(request).ok());
+}
+
+TEST(Convert, TimesAreInTheFutureAndNotTooFarAhead) {
+  const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  v1::AuthorizeRequest request;
+  request.set_order_id(kOrder);
+  request.set_user_id("anna");
+  *request.mutable_amount() = Good().amount();
+  EXPECT_EQ(std::get<AuthorizeCommand>(*Parse(request, now)).expires_at, now + kDefaultExpiry);
+  for (const absl::Duration wrong : {absl::ZeroDuration(), -absl::Seconds(1), kMaxExpiry + absl::Seconds(1)}) {
+    request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(now + wrong));
+    EXPECT_EQ(Field(Parse(request, now).status()), "expire_time") << wrong;
+  }
+}
+
 TEST(Convert, ARefundThatMovedNothingHasNoAmount) {
-  EXPECT_FALSE(ToProto(RefundResult{}).has_amount());
-  EXPECT_EQ(ToProto(RefundResult{{"EUR", 7}}).amount().minor_units(), 7);
+  EXPECT_FALSE(RefundResponse(ActionResult{}).has_amount());
+  EXPECT_EQ(RefundResponse({.amount = {"EUR", 7}}).amount().minor_units(), 7);
 }
 
 }  // namespace

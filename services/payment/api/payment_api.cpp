@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "payment/api/convert.h"
 #include "rpc/batch_items.h"
@@ -23,11 +24,14 @@ constexpr auto kParse = [](const auto& request, int index) { return Parse(reques
 
 }  // namespace
 
-PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger)
+PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger, CallbackVerifier verifier)
     : ledger_(ledger),
+      verifier_(std::move(verifier)),
       charged_(telemetry::Counter(kCharges, kChargesHelp, {{"outcome", "charged"}})),
       refused_(telemetry::Counter(kCharges, kChargesHelp, {{"outcome", "refused"}})),
-      refunds_(telemetry::Counter("flotilla_payment_refunds_total", "Refunds answered, repeats included")) {
+      refunds_(telemetry::Counter("flotilla_payment_refunds_total", "Refunds answered, repeats included")),
+      forged_(telemetry::Counter("flotilla_payment_callbacks_refused_total",
+                                 "Callbacks that were not the provider's, too old or malformed")) {
   using Service = v1::PaymentService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -41,6 +45,13 @@ PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger)
   add(&Service::RequestGetAccount, "flotilla.payment.v1.PaymentService/GetAccount", &PaymentApi::GetAccount);
   add(&Service::RequestCharge, "flotilla.payment.v1.PaymentService/Charge", &PaymentApi::Charge);
   add(&Service::RequestRefund, "flotilla.payment.v1.PaymentService/Refund", &PaymentApi::Refund);
+  add(&Service::RequestAuthorize, "flotilla.payment.v1.PaymentService/Authorize", &PaymentApi::Authorize);
+  add(&Service::RequestCapture, "flotilla.payment.v1.PaymentService/Capture", &PaymentApi::Capture);
+  add(&Service::RequestVoid, "flotilla.payment.v1.PaymentService/Void", &PaymentApi::Void);
+  add(&Service::RequestSettle, "flotilla.payment.v1.PaymentService/Settle", &PaymentApi::Settle);
+  add(&Service::RequestCreatePayment, "flotilla.payment.v1.PaymentService/CreatePayment", &PaymentApi::CreatePayment);
+  add(&Service::RequestHandleCallback, "flotilla.payment.v1.PaymentService/HandleCallback",
+      &PaymentApi::HandleCallback);
   add(&Service::RequestBatchCharge, "flotilla.payment.v1.PaymentService/BatchCharge", &PaymentApi::BatchCharge);
   add(&Service::RequestBatchRefund, "flotilla.payment.v1.PaymentService/BatchRefund", &PaymentApi::BatchRefund);
 }
@@ -90,15 +101,62 @@ PaymentApi::Reply<v1::ChargeResponse> PaymentApi::Charge(const v1::ChargeRequest
   co_return ToProto(results->front());
 }
 
-PaymentApi::Reply<v1::RefundResponse> PaymentApi::Refund(const v1::RefundRequest& request) {
-  absl::StatusOr<std::string> order_id = Parse(request);
-  if (!order_id.ok()) co_return order_id.status();
-  std::vector<std::string> order_ids;
-  order_ids.push_back(*std::move(order_id));
-  const absl::StatusOr<std::vector<RefundResult>> results = co_await ledger_.Refund(std::move(order_ids));
+PaymentApi::Reply<ActionResult> PaymentApi::Act(absl::StatusOr<Action> action) {
+  if (!action.ok()) co_return action.status();
+  std::vector<Action> actions;
+  actions.push_back(*std::move(action));
+  absl::StatusOr<std::vector<ActionResult>> results = co_await ledger_.Act(std::move(actions));
   if (!results.ok()) co_return results.status();
+  if (absl::Status status = ToStatus(results->front().outcome); !status.ok()) co_return status;
+  co_return std::move(results->front());
+}
+
+PaymentApi::Reply<v1::RefundResponse> PaymentApi::Refund(const v1::RefundRequest& request) {
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request));
+  if (!result.ok()) co_return result.status();
   refunds_.Increment();
-  co_return ToProto(results->front());
+  co_return RefundResponse(*result);
+}
+
+PaymentApi::Reply<v1::AuthorizeResponse> PaymentApi::Authorize(const v1::AuthorizeRequest& request) {
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request, absl::Now()));
+  if (!result.ok()) co_return result.status();
+  co_return AuthorizeResponse(*result);
+}
+
+PaymentApi::Reply<v1::CaptureResponse> PaymentApi::Capture(const v1::CaptureRequest& request) {
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request));
+  if (!result.ok()) co_return result.status();
+  co_return CaptureResponse(*result);
+}
+
+PaymentApi::Reply<v1::VoidResponse> PaymentApi::Void(const v1::VoidRequest& request) {
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request));
+  if (!result.ok()) co_return result.status();
+  co_return VoidResponse(*result);
+}
+
+PaymentApi::Reply<v1::SettleResponse> PaymentApi::Settle(const v1::SettleRequest& request) {
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request));
+  if (!result.ok()) co_return result.status();
+  co_return SettleResponse(*result);
+}
+
+PaymentApi::Reply<v1::CreatePaymentResponse> PaymentApi::CreatePayment(const v1::CreatePaymentRequest& request) {
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request, absl::Now()));
+  if (!result.ok()) co_return result.status();
+  co_return CreatePaymentResponse(*result);
+}
+
+PaymentApi::Reply<v1::HandleCallbackResponse> PaymentApi::HandleCallback(const v1::HandleCallbackRequest& request) {
+  absl::StatusOr<CallbackCommand> command = verifier_.Verify(request, absl::Now());
+  if (!command.ok()) {
+    forged_.Increment();
+    co_return command.status();
+  }
+  const absl::StatusOr<ActionResult> result = co_await Act(Action(*std::move(command)));
+  if (!result.ok()) co_return result.status();
+  co_return v1::HandleCallbackResponse();
 }
 
 PaymentApi::Reply<v1::BatchChargeResponse> PaymentApi::BatchCharge(const v1::BatchChargeRequest& request) {
@@ -122,13 +180,17 @@ PaymentApi::Reply<v1::BatchChargeResponse> PaymentApi::BatchCharge(const v1::Bat
 
 PaymentApi::Reply<v1::BatchRefundResponse> PaymentApi::BatchRefund(const v1::BatchRefundRequest& request) {
   if (absl::Status status = rpc::CheckBatch(request.requests_size()); !status.ok()) co_return status;
-  auto batch = rpc::ParseItems<std::string>(request.requests(), kParse);
-  absl::StatusOr<std::vector<RefundResult>> results = std::vector<RefundResult>();
-  if (!batch.commands.empty()) results = co_await ledger_.Refund(std::move(batch.commands));
+  auto batch = rpc::ParseItems<Action>(request.requests(), kParse);
+  absl::StatusOr<std::vector<ActionResult>> results = std::vector<ActionResult>();
+  if (!batch.commands.empty()) results = co_await ledger_.Act(std::move(batch.commands));
   if (!results.ok()) co_return results.status();
   refunds_.Increment(static_cast<double>(results->size()));
-  co_return rpc::Assemble<v1::BatchRefundResponse>(batch.errors, *results, [](const RefundResult& result, auto& item) {
-    *item.mutable_response() = ToProto(result);
+  co_return rpc::Assemble<v1::BatchRefundResponse>(batch.errors, *results, [](const ActionResult& result, auto& item) {
+    if (const absl::Status status = ToStatus(result.outcome); !status.ok()) {
+      *item.mutable_error() = errors::ToProto(status);
+    } else {
+      *item.mutable_response() = RefundResponse(result);
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "async/task.h"
 #include "flotilla/payment/v1/payment_service.grpc.pb.h"
+#include "payment/api/callback.h"
 #include "payment/store/ledger.h"
 #include "prometheus/counter.h"
 #include "rpc/server.h"
@@ -13,7 +14,7 @@ namespace flotilla::payment {
 class PaymentApi {
  public:
   // Registers with `server`, whose calls this object and `ledger` must outlive.
-  PaymentApi(rpc::Server& server, Ledger& ledger);
+  PaymentApi(rpc::Server& server, Ledger& ledger, CallbackVerifier verifier);
 
  private:
   template <class T>
@@ -24,13 +25,24 @@ class PaymentApi {
   Reply<v1::GetAccountResponse> GetAccount(const v1::GetAccountRequest& request);
   Reply<v1::ChargeResponse> Charge(const v1::ChargeRequest& request);
   Reply<v1::RefundResponse> Refund(const v1::RefundRequest& request);
+  Reply<v1::AuthorizeResponse> Authorize(const v1::AuthorizeRequest& request);
+  Reply<v1::CaptureResponse> Capture(const v1::CaptureRequest& request);
+  Reply<v1::VoidResponse> Void(const v1::VoidRequest& request);
+  Reply<v1::SettleResponse> Settle(const v1::SettleRequest& request);
+  Reply<v1::CreatePaymentResponse> CreatePayment(const v1::CreatePaymentRequest& request);
+  Reply<v1::HandleCallbackResponse> HandleCallback(const v1::HandleCallbackRequest& request);
   Reply<v1::BatchChargeResponse> BatchCharge(const v1::BatchChargeRequest& request);
   Reply<v1::BatchRefundResponse> BatchRefund(const v1::BatchRefundRequest& request);
 
+  // The result of one action that was done, or why it was not.
+  Reply<ActionResult> Act(absl::StatusOr<Action> action);
+
   Ledger& ledger_;
+  const CallbackVerifier verifier_;
   prometheus::Counter& charged_;
   prometheus::Counter& refused_;
   prometheus::Counter& refunds_;
+  prometheus::Counter& forged_;
 };
 
 }  // namespace flotilla::payment

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "batch/flush_together.h"
+#include "payment/store/action_store.h"
 #include "payment/store/ledger_store.h"
 
 namespace flotilla::payment {
@@ -13,25 +14,29 @@ constexpr std::size_t kItemsPerTransaction = 1024;
 
 }  // namespace
 
-Ledger::Ledger(const postgres::Options& options)
+Ledger::Ledger(const Options& options)
     : charges_({.name = "charge", .max_batch = 512, .max_queue = 8192},
                [options](int) {
                  return
-                     [store = std::make_shared<LedgerStore>(postgres::Named(options, "charge"))](const auto& requests) {
+                     [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "charge"))](const auto& requests) {
                        return batch::FlushTogether<ChargeResult>(requests, kItemsPerTransaction,
                                                                  [&](auto items) { return store->Charge(items); });
                      };
                }),
-      refunds_({.name = "refund", .max_batch = 512, .max_queue = 8192},
+      actions_({.name = "action", .max_batch = 512, .max_queue = 8192},
                [options](int) {
-                 return
-                     [store = std::make_shared<LedgerStore>(postgres::Named(options, "refund"))](const auto& requests) {
-                       return batch::FlushTogether<RefundResult>(requests, kItemsPerTransaction,
-                                                                 [&](auto items) { return store->Refund(items); });
-                     };
+                 auto store = std::make_shared<ActionStore>(postgres::Named(options.postgres, "action"), options.split);
+                 return [store, told_to = options.told](const auto& requests) {
+                   return batch::FlushTogether<ActionResult>(requests, kItemsPerTransaction, [&](auto items) {
+                     std::vector<Work::Told> told;
+                     auto results = store->Apply(items, &told);
+                     if (!told.empty() && told_to) told_to(told);
+                     return results;
+                   });
+                 };
                }),
       accounts_({.name = "account", .max_batch = 512}, [options](int) {
-        return [store = std::make_shared<LedgerStore>(postgres::Named(options, "account"))](const auto& commands) {
+        return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "account"))](const auto& commands) {
           return FlushAccounts(*store, commands);
         };
       }) {}
@@ -40,8 +45,8 @@ async::Task<absl::StatusOr<std::vector<ChargeResult>>> Ledger::Charge(std::vecto
   return charges_.Call(std::move(commands));
 }
 
-async::Task<absl::StatusOr<std::vector<RefundResult>>> Ledger::Refund(std::vector<std::string> order_ids) {
-  return refunds_.Call(std::move(order_ids));
+async::Task<absl::StatusOr<std::vector<ActionResult>>> Ledger::Act(std::vector<Action> actions) {
+  return actions_.Call(std::move(actions));
 }
 
 async::Task<absl::StatusOr<DepositResult>> Ledger::Deposit(DepositCommand command) {

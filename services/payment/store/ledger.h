@@ -1,9 +1,9 @@
 // The ledger for coroutines: requests gather while a transaction is in flight and go together in the next one.
-// Only on an executor's thread; resumes there. Errors as in ledger_store.h, and RESOURCE_EXHAUSTED where a queue is
-// full.
+// Only on an executor's thread; resumes there. Errors as in the stores, and RESOURCE_EXHAUSTED where a queue is full.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -12,18 +12,26 @@
 #include "absl/status/statusor.h"
 #include "async/task.h"
 #include "batch/worker_batcher.h"
-#include "payment/domain/ledger.h"
+#include "payment/domain/action.h"
+#include "payment/domain/charge.h"
+#include "payment/domain/deposit.h"
 #include "postgres/session.h"
 
 namespace flotilla::payment {
 
 class Ledger {
  public:
-  explicit Ledger(const postgres::Options& options);
+  struct Options {
+    postgres::Options postgres;
+    SplitRule split = {};
+    // Called after every transaction that told something in events, on a worker's thread. May be empty.
+    std::function<void(const std::vector<Work::Told>&)> told = {};
+  };
+  explicit Ledger(const Options& options);
 
   // Results in the order of the arguments, each for itself.
   async::Task<absl::StatusOr<std::vector<ChargeResult>>> Charge(std::vector<ChargeCommand> commands);
-  async::Task<absl::StatusOr<std::vector<RefundResult>>> Refund(std::vector<std::string> order_ids);
+  async::Task<absl::StatusOr<std::vector<ActionResult>>> Act(std::vector<Action> actions);
   async::Task<absl::StatusOr<DepositResult>> Deposit(DepositCommand command);
   // The wallet's balance; that of Read is absent where there is no such wallet.
   async::Task<absl::StatusOr<std::int64_t>> Open(WalletKey key);
@@ -42,7 +50,7 @@ class Ledger {
 
   // One worker each: a second one would only wait for the first one's escrow row.
   batch::WorkerBatcher<std::vector<ChargeCommand>, std::vector<ChargeResult>> charges_;
-  batch::WorkerBatcher<std::vector<std::string>, std::vector<RefundResult>> refunds_;
+  batch::WorkerBatcher<std::vector<Action>, std::vector<ActionResult>> actions_;
   Accounts accounts_;
 };
 

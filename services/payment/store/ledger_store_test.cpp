@@ -5,85 +5,22 @@
 #include <random>
 #include <thread>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "async/thread_executor.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 #include "payment/store/ledger.h"
-#include "payment/store/migrations.h"
-#include "postgres/test_database.h"
+#include "payment/store/store_fixture.h"
 
 namespace flotilla::payment {
 namespace {
 
 using testing::ElementsAre;
 
-std::string Order(int number) { return absl::StrFormat("00000000-0000-7000-8000-%012d", number); }
-
-class LedgerStoreTest : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    database_ = new postgres::TestDatabase();
-    ASSERT_TRUE(postgres::Migrate(database_->options(), Migrations(), absl::Seconds(10)).ok());
-  }
-  static void TearDownTestSuite() {
-    delete database_;
-    database_ = nullptr;
-  }
-  // The promises that hold after every test.
-  void TearDown() override {
-    EXPECT_EQ(Query("SELECT count(*) FROM ledger_imbalance"), 0);
-    EXPECT_EQ(Query("SELECT count(*) FROM ledger_account_drift"), 0);
-    EXPECT_EQ(Query("SELECT count(*) FROM account WHERE balance < 0 AND kind <> 3"), 0);
-    EXPECT_EQ(Query("SELECT coalesce(sum(amount), 0) FROM charge WHERE state = 1"),
-              Query("SELECT coalesce(sum(balance), 0) FROM account WHERE kind = 2"));
-  }
-
-  static std::int64_t Query(const std::string& sql) {
-    pqxx::connection connection(database_->options().uri);
-    pqxx::nontransaction work(connection);
-    return work.exec1(sql)[0].as<std::int64_t>(0);
-  }
-
-  // A new user with a wallet.
-  std::string User(std::int64_t balance, const std::string& currency = "EUR") {
-    const std::string user = absl::StrCat("user-", ++users_);
-    const std::vector<WalletKey> keys = {{user, currency}};
-    EXPECT_THAT(*store_.Open(keys), ElementsAre(0));
-    if (balance > 0) {
-      const std::vector<DepositCommand> deposits = {{"first-" + user, user, {currency, balance}}};
-      EXPECT_EQ(store_.Deposit(deposits)->front().balance, balance);
-    }
-    return user;
-  }
-  std::int64_t Balance(const std::string& user, const std::string& currency = "EUR") {
-    const std::vector<WalletKey> keys = {{user, currency}};
-    return store_.Read(keys)->at({user, currency}).balance;
-  }
-  std::string NewOrder() { return Order(++orders_); }
-  ChargeResult Charge(const ChargeCommand& command) {
-    const auto results = store_.Charge({&command, 1});
-    EXPECT_TRUE(results.ok()) << results.status();
-    return results->front();
-  }
-  std::int64_t Refund(const std::string& order) {
-    const auto results = store_.Refund({&order, 1});
-    EXPECT_TRUE(results.ok()) << results.status();
-    return results->front().refunded.minor_units;
-  }
-
-  static inline postgres::TestDatabase* database_ = nullptr;
-  static inline int users_ = 0;
-  static inline int orders_ = 0;
-  LedgerStore store_{database_->options()};
-};
+using LedgerStoreTest = StoreTest;
 
 TEST_F(LedgerStoreTest, OpeningTwiceKeepsTheMoney) {
   const std::string user = User(70);
   const std::vector<WalletKey> keys = {{user, "EUR"}, {user, "JPY"}, {user, "EUR"}};
   EXPECT_THAT(*store_.Open(keys), ElementsAre(70, 0, 70));
-  EXPECT_EQ(Query("SELECT count(*) FROM account WHERE currency = 'JPY' AND kind IN (2, 3)"), 2);
+  EXPECT_EQ(Query("SELECT count(*) FROM account WHERE currency = 'JPY' AND kind > 1"), 6);
 }
 
 TEST_F(LedgerStoreTest, ADepositCountsOnce) {
@@ -163,12 +100,12 @@ TEST_F(LedgerStoreTest, ARefundGivesBackOnce) {
   Charge({orders[1], user, {"EUR", 30}});
   for (int round = 0; round < 2; ++round) {
     const std::vector<std::string> asked = {orders[1], orders[0], orders[1]};
-    const auto results = store_.Refund(asked);
+    const auto results = RefundAll(actions_, asked);
     ASSERT_TRUE(results.ok()) << results.status();
-    EXPECT_EQ((*results)[0].refunded.minor_units, 30);
-    EXPECT_EQ((*results)[1].refunded.minor_units, 60);
-    EXPECT_EQ((*results)[2].refunded.minor_units, 30);
-    EXPECT_EQ((*results)[0].refunded.currency, "EUR");
+    EXPECT_EQ((*results)[0].amount.minor_units, 30);
+    EXPECT_EQ((*results)[1].amount.minor_units, 60);
+    EXPECT_EQ((*results)[2].amount.minor_units, 30);
+    EXPECT_EQ((*results)[0].amount.currency, "EUR");
   }
   EXPECT_EQ(Balance(user), 100);
   EXPECT_EQ(Charge({orders[0], user, {"EUR", 60}}).outcome, ChargeOutcome::kRefunded);
@@ -197,7 +134,8 @@ TEST_F(LedgerStoreTest, TheLedgerIsAppendOnly) {
   Charge({NewOrder(), User(100), {"EUR", 60}});
   for (const char* sql :
        {"UPDATE transfer SET amount = amount + 1", "DELETE FROM transfer", "TRUNCATE transfer", "DELETE FROM account",
-        "DELETE FROM charge", "DELETE FROM deposit", "UPDATE deposit SET amount = 1"}) {
+        "DELETE FROM charge", "DELETE FROM deposit", "UPDATE deposit SET amount = 1", "DELETE FROM refund",
+        "UPDATE refund SET amount = 1", "DELETE FROM provider_event", "DELETE FROM journal_block"}) {
     pqxx::connection connection(database_->options().uri);
     pqxx::work work(connection);
     EXPECT_THROW(work.exec(sql), pqxx::insufficient_privilege) << sql;
@@ -260,10 +198,10 @@ TEST_F(LedgerStoreTest, ChargesAndRefundsThatRaceEndOneWay) {
   const int base = orders_ + 1;
   orders_ += kOrders;
   std::thread refunds([&] {
-    LedgerStore store(database_->options());
+    ActionStore store(database_->options(), {});
     for (int i = 0; i < kOrders; i += 3) {
       const std::vector<std::string> ids = {Order(base + i + 2), Order(base + i + 1), Order(base + i)};
-      const auto results = store.Refund(ids);
+      const auto results = RefundAll(store, ids);
       ASSERT_TRUE(results.ok()) << results.status();
     }
   });
@@ -297,13 +235,13 @@ TEST_F(LedgerStoreTest, EveryChargeRefundedTwiceAtOnceIsGivenBackOnce) {
   const auto refunds = "SELECT count(*) FROM transfer WHERE kind = 3";
   const std::int64_t before = Query(refunds);
   const auto run = [&](bool backwards) {
-    LedgerStore store(database_->options());
+    ActionStore store(database_->options(), {});
     for (int i = 0; i < kOrders; i += kBatch) {
       std::vector<std::string> batch(orders.begin() + i, orders.begin() + i + kBatch);
       if (backwards) std::reverse(batch.begin(), batch.end());
-      const auto results = store.Refund(batch);
+      const auto results = RefundAll(store, batch);
       ASSERT_TRUE(results.ok()) << results.status();
-      for (const auto& result : *results) EXPECT_EQ(result.refunded.minor_units, 10);
+      for (const auto& result : *results) EXPECT_EQ(result.amount.minor_units, 10);
     }
   };
   std::thread other(run, true);
@@ -324,6 +262,7 @@ TEST_F(LedgerStoreTest, ManyInstancesOverFewWalletsNeitherLockUpNorLoseMoney) {
   SCOPED_TRACE(absl::StrCat("seed ", seed));
   const auto run = [&](unsigned instance) {
     LedgerStore store(database_->options());
+    ActionStore actions(database_->options(), {});
     std::minstd_rand random(seed + instance);
     for (int round = 0; round < kRounds; ++round) {
       // The same few orders and wallets in any order, by any instance; an order's user and amount follow from its
@@ -340,7 +279,7 @@ TEST_F(LedgerStoreTest, ManyInstancesOverFewWalletsNeitherLockUpNorLoseMoney) {
       }
       const auto charged = store.Charge(charges);
       ASSERT_TRUE(charged.ok()) << charged.status();
-      const auto refunded = store.Refund(refunds);
+      const auto refunded = RefundAll(actions, refunds);
       ASSERT_TRUE(refunded.ok()) << refunded.status();
       const auto deposited = store.Deposit(deposits);
       ASSERT_TRUE(deposited.ok()) << deposited.status();
@@ -355,7 +294,7 @@ TEST_F(LedgerStoreTest, ManyInstancesOverFewWalletsNeitherLockUpNorLoseMoney) {
 TEST_F(LedgerStoreTest, TheBatchedLedgerAnswersEveryCallerForItself) {
   const std::string user = User(1000);
   async::ThreadExecutor executor;
-  Ledger ledger(database_->options());
+  Ledger ledger(Ledger::Options{database_->options()});
   const auto charge = [&](std::vector<ChargeCommand> commands) -> async::Task<std::vector<ChargeResult>> {
     const auto results = co_await ledger.Charge(std::move(commands));
     co_return results.ok() ? *results : std::vector<ChargeResult>();

@@ -1,6 +1,4 @@
-#include "payment/domain/ledger.h"
-
-#include <limits>
+#include "payment/domain/charge.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -11,7 +9,13 @@ namespace {
 using testing::ElementsAre;
 using testing::Pair;
 
-const SystemAccounts kEscrow = {{"EUR", 2}, {"JPY", 4}};
+SystemAccounts Escrow() {
+  SystemAccounts system;
+  system.Add(AccountKind::kEscrow, "EUR", 2);
+  system.Add(AccountKind::kEscrow, "JPY", 4);
+  return system;
+}
+const SystemAccounts kEscrow = Escrow();
 
 Wallets AnnaHas(std::int64_t balance) { return {{{"anna", "EUR"}, {.account_id = 10, .balance = balance}}}; }
 
@@ -67,41 +71,6 @@ TEST(PlanCharges, AnUnknownWalletLeavesNothing) {
   const ChargePlan plan = PlanCharges(commands, {}, AnnaHas(100), kEscrow);
   EXPECT_THAT(Outcomes(plan), ElementsAre(ChargeOutcome::kUnknownAccount, ChargeOutcome::kUnknownAccount));
   EXPECT_TRUE(plan.writes.empty());
-}
-
-TEST(PlanRefunds, ReversesOnceAndLeavesTombstonesOnce) {
-  const Charges stored = {{"paid",
-                           {.state = ChargeState::kCharged,
-                            .user_id = "anna",
-                            .amount = {"EUR", 5},
-                            .transfer_id = 77,
-                            .wallet_account = 10,
-                            .escrow_account = 2}},
-                          {"refused", {.state = ChargeState::kRefused, .user_id = "anna", .amount = {"EUR", 5}}}};
-  const std::vector<std::string> orders = {"paid", "paid", "refused", "never", "never"};
-  const RefundPlan plan = PlanRefunds(orders, stored);
-  std::vector<std::int64_t> amounts;
-  for (const auto& result : plan.results) amounts.push_back(result.refunded.minor_units);
-  EXPECT_THAT(amounts, ElementsAre(5, 5, 0, 0, 0));
-  EXPECT_THAT(plan.tombstones, ElementsAre("never"));
-  ASSERT_EQ(plan.transfers.size(), 1u);
-  EXPECT_EQ(plan.transfers[0].debit_account, 2);
-  EXPECT_THAT(plan.postings.wallets, ElementsAre(Pair(10, 5)));
-  EXPECT_THAT(plan.postings.system, ElementsAre(Pair(2, -5)));
-}
-
-TEST(PlanDeposits, CountsOnceAndRefusesWhatTheWorldCannotOwe) {
-  const std::vector<DepositCommand> commands = {{"d1", "anna", {"EUR", 7}}, {"d1", "anna", {"EUR", 7}},
-                                                {"d1", "anna", {"EUR", 8}}, {"d2", "nobody", {"EUR", 1}},
-                                                {"d3", "anna", {"EUR", 4}}, {"d4", "anna", {"EUR", 3}}};
-  const std::int64_t owed = std::numeric_limits<std::int64_t>::min() + 11;
-  const DepositPlan plan = PlanDeposits(commands, {}, AnnaHas(100), {{"EUR", {.account_id = 3, .balance = owed}}});
-  std::vector<std::pair<DepositOutcome, std::int64_t>> results;
-  for (const auto& result : plan.results) results.emplace_back(result.outcome, result.balance);
-  EXPECT_THAT(results, ElementsAre(Pair(DepositOutcome::kDeposited, 107), Pair(DepositOutcome::kDeposited, 107),
-                                   Pair(DepositOutcome::kMismatch, 0), Pair(DepositOutcome::kUnknownAccount, 0),
-                                   Pair(DepositOutcome::kBalanceLimit, 0), Pair(DepositOutcome::kDeposited, 110)));
-  EXPECT_EQ(plan.writes.size(), 2u);
 }
 
 }  // namespace

@@ -1,0 +1,37 @@
+#include "payment/config.h"
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_split.h"
+
+ABSL_FLAG(std::string, owner_postgres, "",
+          "libpq connection string of the role that owns the tables: it migrates them and gives --postgres's role its "
+          "rights; empty: --postgres's role owns them.");
+ABSL_FLAG(std::string, provider_secrets, "",
+          "Secrets that the external payment provider signs callbacks with, at most two, separated by a comma; empty: "
+          "no callback is taken. Better set by FLOTILLA_PROVIDER_SECRETS than on the command line.");
+ABSL_FLAG(int, fee_basis_points, 250, "The platform's part of what is settled, 0 to 10,000 (all of it).");
+ABSL_FLAG(std::int64_t, minimum_fee, 0, "The least platform fee of an order, in minor units.");
+ABSL_FLAG(absl::Duration, settle_after, absl::Hours(24), "How long after its charge an order is settled.");
+
+namespace flotilla::payment {
+
+absl::StatusOr<Config> ReadConfig() {
+  Config config;
+  config.owner_postgres = absl::GetFlag(FLAGS_owner_postgres);
+  config.provider_secrets = absl::StrSplit(absl::GetFlag(FLAGS_provider_secrets), ',', absl::SkipEmpty());
+  if (config.provider_secrets.size() > 2) {
+    return absl::InvalidArgumentError("--provider_secrets: at most two");
+  }
+  config.split = {absl::GetFlag(FLAGS_fee_basis_points), absl::GetFlag(FLAGS_minimum_fee)};
+  if (config.split.basis_points < 0 || config.split.basis_points > 10000) {
+    return absl::InvalidArgumentError("--fee_basis_points: must be 0 to 10000");
+  }
+  if (config.split.minimum_fee < 0) return absl::InvalidArgumentError("--minimum_fee: must not be negative");
+  config.settle_after = absl::GetFlag(FLAGS_settle_after);
+  if (config.settle_after < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--settle_after: must not be negative");
+  }
+  return config;
+}
+
+}  // namespace flotilla::payment

@@ -1,0 +1,23 @@
+// What payment's flags come to.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "payment/domain/action.h"
+
+namespace flotilla::payment {
+
+struct Config {
+  std::string owner_postgres;  // empty: the service's own role owns the tables
+  std::vector<std::string> provider_secrets;
+  SplitRule split;
+  absl::Duration settle_after;
+};
+
+// INVALID_ARGUMENT naming the flag.
+absl::StatusOr<Config> ReadConfig();
+
+}  // namespace flotilla::payment

@@ -1,0 +1,94 @@
+// Payments by the external provider: waiting for its word, and what the word does.
+#include "payment/domain/action.h"
+
+namespace flotilla::payment {
+namespace {
+
+constexpr char kFailed[] = "PAYMENT_FAILED";
+
+// The provider has the money: it owes it to us, and escrow holds it.
+std::size_t Receive(Work& work, const std::string& order_id, Charge& charge) {
+  const std::string& currency = charge.amount.currency;
+  charge.payer_account = work.system.Find(AccountKind::kProvider, currency);
+  charge.captured = charge.amount.minor_units;
+  charge.state = ChargeState::kCharged;
+  return work.Move(TransferKind::kExternal, charge.payer_account, work.system.Find(AccountKind::kEscrow, currency),
+                   order_id, charge.amount);
+}
+
+// Paid for nothing: the order was given up before. In and out again, so that the ledger knows of it.
+ActionResult RefundLate(Work& work, const std::string& order_id) {
+  const std::size_t in = Receive(work, order_id, work.Change(order_id));
+  Apply(work, RefundCommand{order_id, "late"});
+  work.Tell(order_id, Notice::kLateRefunded);
+  return {.amount = work.charges.at(order_id).amount, .transfer = in};
+}
+
+}  // namespace
+
+ActionResult Apply(Work& work, const AwaitCommand& command) {
+  if (const Charge* charge = work.Find(command.order_id); charge != nullptr) {
+    if (charge->state == ChargeState::kVoided) return {Outcome::kVoided};
+    if (charge->method != PaymentMethod::kExternal || charge->user_id != command.user_id ||
+        charge->amount != command.amount) {
+      return {Outcome::kMismatch};
+    }
+    return {.amount = charge->amount, .reference = charge->reference, .expires_at = charge->expires_at};
+  }
+  if (work.system.Find(AccountKind::kProvider, command.amount.currency) == 0) return {Outcome::kUnknownAccount};
+  work.Create(command.order_id, {.state = ChargeState::kAwaiting,
+                                 .method = PaymentMethod::kExternal,
+                                 .user_id = command.user_id,
+                                 .amount = command.amount,
+                                 .reference = command.reference,
+                                 .expires_at = command.expires_at});
+  return {.amount = command.amount, .reference = command.reference, .expires_at = command.expires_at};
+}
+
+ActionResult Apply(Work& work, const CallbackCommand& command) {
+  const auto order = work.orders_by_reference.find(command.reference);
+  if (order == work.orders_by_reference.end()) return {Outcome::kUnknownReference};
+  const std::string& order_id = order->second;
+  if (const auto seen = work.provider_events.find(command.event_id); seen != work.provider_events.end()) {
+    const ProviderEvent& event = seen->second;
+    const bool same =
+        event.order_id == order_id && event.succeeded == command.succeeded && event.amount == command.amount;
+    return {same ? Outcome::kDone : Outcome::kEventReused};
+  }
+  const Charge& charge = work.charges.at(order_id);
+  // Not stored: the provider may correct itself under the same event id.
+  if (charge.amount != command.amount) return {Outcome::kAmountMismatch};
+  const ProviderEvent event{order_id, command.succeeded, command.amount};
+  work.provider_events.emplace(command.event_id, event);
+  work.new_provider_events.emplace_back(command.event_id, event);
+
+  const bool in_time = charge.state == ChargeState::kAwaiting && charge.expires_at > work.now;
+  if (in_time && command.succeeded) {
+    const std::size_t transfer = Receive(work, order_id, work.Change(order_id));
+    work.Tell(order_id, Notice::kSucceeded);
+    return {.amount = charge.amount, .transfer = transfer};
+  }
+  if (charge.state == ChargeState::kAwaiting && !command.succeeded) {
+    Charge& refused = work.Change(order_id);
+    refused.state = ChargeState::kRefused;
+    refused.reason = kFailed;
+    work.Tell(order_id, Notice::kFailed);
+    return {};
+  }
+  switch (charge.state) {
+    case ChargeState::kAwaiting:  // its time has run out, and the sweeper has not come yet
+      Apply(work, ExpireCommand{order_id});
+      return RefundLate(work, order_id);
+    case ChargeState::kVoided:
+    case ChargeState::kExpired:
+      return command.succeeded ? RefundLate(work, order_id) : ActionResult();
+    default: {
+      // The provider's first word stands: charged (whatever was refunded since) or refused.
+      const bool succeeded_first = charge.state != ChargeState::kRefused;
+      if (succeeded_first != command.succeeded) work.Tell(order_id, Notice::kConflict);
+      return {};
+    }
+  }
+}
+
+}  // namespace flotilla::payment

@@ -1,0 +1,32 @@
+// Everything that happens to charges beside the hot path, in PostgreSQL: loads a Work, has the rules decide over it,
+// writes what comes out, in one transaction over a whole batch. Blocking and single-threaded, like LedgerStore.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "payment/domain/action.h"
+#include "postgres/session.h"
+
+namespace flotilla::payment {
+
+class ActionStore {
+ public:
+  ActionStore(postgres::Options options, SplitRule split) : session_(std::move(options)), split_(split) {}
+
+  // Answers in the order of the actions. An error is the whole batch's: see Session::Transact for what it means.
+  // Everything may be asked again: a repeat gets the first answer. `told` (may be null): what was told in events, for
+  // metrics and logs.
+  absl::StatusOr<std::vector<ActionResult>> Apply(std::span<const Action> actions, std::vector<Work::Told>* told);
+  // Orders whose authorization or wait has run out, oldest first.
+  absl::StatusOr<std::vector<std::string>> Expired(int limit);
+
+ private:
+  postgres::Session session_;
+  const SplitRule split_;
+  SystemAccounts system_;
+};
+
+}  // namespace flotilla::payment

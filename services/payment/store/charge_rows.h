@@ -1,0 +1,31 @@
+// Within this room: the tables charge, refund, provider_event and transfer, for actions. All take part in the caller's
+// transaction.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "payment/domain/action.h"
+#include "postgres/session.h"
+
+namespace flotilla::payment {
+
+// Adds the orders' charges to work.charges, locked.
+void LockCharges(postgres::Transaction& transaction, std::span<const std::string> order_ids, Work& work);
+// Fills work.orders_by_reference.
+void ReadReferences(postgres::Transaction& transaction, std::span<const std::string> references, Work& work);
+void ReadRefunds(postgres::Transaction& transaction, std::span<const RefundKey> keys, Work& work);
+void ReadProviderEvents(postgres::Transaction& transaction, std::span<const std::string> event_ids, Work& work);
+
+// Inserts the transfers and returns their ids, in order.
+std::vector<std::int64_t> InsertTransfers(postgres::Transaction& transaction, std::span<const Transfer> transfers);
+// Writes new charges; false where another transaction made one of them meanwhile.
+bool InsertCharges(postgres::Transaction& transaction, std::span<const std::string> order_ids, const Charges& charges);
+void UpdateCharges(postgres::Transaction& transaction, std::span<const std::string> order_ids, const Charges& charges);
+void InsertRefunds(postgres::Transaction& transaction, const std::map<RefundKey, Refund>& refunds);
+// False where another transaction made one of them meanwhile.
+bool InsertProviderEvents(postgres::Transaction& transaction,
+                          std::span<const std::pair<std::string, ProviderEvent>> events);
+
+}  // namespace flotilla::payment

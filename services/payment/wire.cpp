@@ -1,0 +1,58 @@
+#include "payment/wire.h"
+
+#include <memory>
+#include <vector>
+
+#include "events/log.h"
+#include "payment/api/ledger_api.h"
+#include "payment/api/payment_api.h"
+#include "payment/audit/ledger_audit.h"
+#include "payment/config.h"
+#include "payment/store/journal.h"
+#include "payment/store/ledger.h"
+#include "payment/store/migrations.h"
+#include "payment/store/rights.h"
+#include "payment/workflow/keeper.h"
+#include "payment/workflow/teller.h"
+
+namespace flotilla::payment {
+namespace {
+
+// Where another role owns the tables, it migrates them.
+absl::Status Prepare(const runtime::Fleet& fleet, const std::string& owner_uri) {
+  std::vector<postgres::Migration> migrations = {events::EventTableMigration()};
+  for (const auto& migration : Migrations()) migrations.push_back(migration);
+  if (owner_uri.empty()) return fleet.Migrate(migrations);
+  postgres::Options owner = fleet.postgres();
+  owner.uri = owner_uri;
+  if (absl::Status status = postgres::Migrate(owner, migrations, absl::Seconds(60)); !status.ok()) return status;
+  return GrantRights(owner, fleet.postgres());
+}
+
+}  // namespace
+
+absl::Status Wire(runtime::Fleet& fleet) {
+  const absl::StatusOr<Config> config = ReadConfig();
+  if (!config.ok()) return config.status();
+  if (absl::Status status = Prepare(fleet, config->owner_postgres); !status.ok()) return status;
+  const postgres::Options postgres = fleet.postgres();
+
+  // Own commits wake it, so it need not look often.
+  auto* relay =
+      fleet.Keep(std::make_unique<events::Relay>(events::Relay::RelayOptions{.postgres = postgres,
+                                                                             .nats = fleet.nats(),
+                                                                             .stream = "FLOTILLA_PAYMENT",
+                                                                             .subject = "flotilla.payment.event",
+                                                                             .idle_poll = absl::Milliseconds(250)}));
+  const auto told = Teller([relay] { relay->Wake(); });
+  auto* ledger = fleet.Keep(std::make_unique<Ledger>(Ledger::Options{postgres, config->split, told}));
+  auto* journal = fleet.Keep(std::make_unique<Journal>(postgres));
+  fleet.Keep(std::make_unique<LedgerAudit>(postgres, LedgerAudit::Options{}));
+  fleet.Keep(std::make_unique<PaymentApi>(fleet.server(), *ledger, CallbackVerifier(config->provider_secrets)));
+  fleet.Keep(std::make_unique<LedgerApi>(fleet.server(), *journal));
+  fleet.Keep(std::make_unique<Keeper>(Keeper::Options{
+      .postgres = postgres, .split = config->split, .settle_after = config->settle_after, .told = told}));
+  return absl::OkStatus();
+}
+
+}  // namespace flotilla::payment

@@ -1,0 +1,92 @@
+#include "payment/workflow/keeper.h"
+
+#include <utility>
+
+#include "telemetry/metrics.h"
+
+namespace flotilla::payment {
+namespace {
+
+constexpr int kBatch = 500;
+constexpr int kBlock = 5000;  // transfers of a block of the hash chain, at most
+
+}  // namespace
+
+Keeper::Keeper(Options options)
+    : options_(std::move(options)),
+      actions_(options_.postgres, options_.split),
+      settlements_(options_.postgres),
+      journal_(options_.postgres),
+      expired_(
+          telemetry::Counter("flotilla_payment_expired_total", "Authorizations and payments that ran out of time")),
+      settled_(
+          telemetry::Counter("flotilla_payment_settled_total", "Charges handed to the settlement, repeats included")),
+      chained_(telemetry::Counter("flotilla_payment_chained_total", "Transfers covered by the journal's hash chain")),
+      thread_([this] { Run(); }) {}
+
+Keeper::~Keeper() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool Keeper::Stopping() {
+  std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void Keeper::Run() {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, absl::ToChronoNanoseconds(options_.period), [this] { return stopping_; })) {
+    lock.unlock();
+    Expire();
+    Settle();
+    ExtendChain();
+    lock.lock();
+  }
+}
+
+bool Keeper::Act(const std::vector<Action>& actions) {
+  std::vector<Work::Told> told;
+  if (!actions_.Apply(actions, &told).ok()) return false;
+  if (!told.empty() && options_.told) options_.told(told);
+  return true;
+}
+
+void Keeper::Expire() {
+  while (!Stopping()) {
+    const absl::StatusOr<std::vector<std::string>> orders = actions_.Expired(kBatch);
+    if (!orders.ok() || orders->empty()) return;
+    std::vector<Action> actions;
+    for (const std::string& order : *orders) actions.emplace_back(ExpireCommand{order});
+    if (!Act(actions)) return;
+    expired_.Increment(static_cast<double>(orders->size()));
+    if (orders->size() < kBatch) return;
+  }
+}
+
+void Keeper::Settle() {
+  while (!Stopping()) {
+    const absl::StatusOr<SettlementStore::Due> due = settlements_.Claim(options_.settle_after, kBatch);
+    if (!due.ok() || due->xid.empty()) return;
+    std::vector<Action> actions;
+    for (const std::string& order : due->order_ids) actions.emplace_back(SettleCommand{order});
+    if (!actions.empty() && !Act(actions)) return;
+    settled_.Increment(static_cast<double>(actions.size()));
+    if (!settlements_.Advance(*due).ok()) return;
+  }
+}
+
+void Keeper::ExtendChain() {
+  while (!Stopping()) {
+    const absl::StatusOr<std::int64_t> covered = journal_.Extend(kBlock);
+    if (!covered.ok() || *covered == 0) return;
+    chained_.Increment(static_cast<double>(*covered));
+    if (*covered < kBlock) return;
+  }
+}
+
+}  // namespace flotilla::payment

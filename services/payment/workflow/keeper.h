@@ -1,0 +1,52 @@
+// Background work on a thread of its own, in every instance: ends authorizations and waits whose time has run out,
+// settles what is due, and extends the journal's hash chain. Instances share the work through the database.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "absl/time/time.h"
+#include "payment/store/action_store.h"
+#include "payment/store/journal_store.h"
+#include "payment/store/settlement_store.h"
+#include "prometheus/counter.h"
+
+namespace flotilla::payment {
+
+class Keeper {
+ public:
+  struct Options {
+    postgres::Options postgres;
+    SplitRule split = {};
+    absl::Duration settle_after = absl::Hours(24);
+    std::function<void(const std::vector<Work::Told>&)> told = {};  // as in Ledger::Options
+    absl::Duration period = absl::Milliseconds(500);
+  };
+  explicit Keeper(Options options);
+  ~Keeper();  // stops and joins
+
+ private:
+  void Run();
+  void Expire();
+  void Settle();
+  void ExtendChain();
+  // False where the database is away: tried again next time.
+  bool Act(const std::vector<Action>& actions);
+  bool Stopping();
+
+  const Options options_;
+  ActionStore actions_;
+  SettlementStore settlements_;
+  JournalStore journal_;
+  prometheus::Counter& expired_;
+  prometheus::Counter& settled_;
+  prometheus::Counter& chained_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;  // last: uses all of the above
+};
+
+}  // namespace flotilla::payment
