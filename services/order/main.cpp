@@ -7,16 +7,24 @@
 #include "absl/strings/str_cat.h"
 #include "order/api/order_api.h"
 #include "order/store/migrations.h"
+#include "order/workflow/external_flow.h"
 #include "order/workflow/order_flow.h"
+#include "order/workflow/refund_flow.h"
 #include "runtime/runtime.h"
 
 ABSL_FLAG(absl::Duration, reservation_hold, absl::Minutes(2),
           "How long stock is held for an order that is not paid yet.");
+ABSL_FLAG(absl::Duration, payment_window, absl::Minutes(15),
+          "How long an order awaits the external provider; at most 50 minutes.");
 
 namespace {
 
 absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   using namespace flotilla;
+  const absl::Duration payment_window = absl::GetFlag(FLAGS_payment_window);
+  if (payment_window < absl::Seconds(1) || payment_window > absl::Minutes(50)) {
+    return absl::InvalidArgumentError("--payment_window: must be 1 s to 50 min");
+  }
   const auto postgres = fleet.postgres();
   std::vector<postgres::Migration> migrations = {events::EventTableMigration(), saga::SagaTableMigration()};
   for (const auto& migration : order::Migrations()) migrations.push_back(migration);
@@ -32,8 +40,14 @@ absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   auto* hub = fleet.Keep(std::make_unique<order::OrderHub>());
   auto* participants = fleet.Keep(std::make_unique<order::Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
                                                                         absl::GetFlag(FLAGS_reservation_hold)));
-  auto* flow = fleet.Keep(std::make_unique<order::OrderFlow>(engine, *orders, *participants, *hub));
-  fleet.Keep(std::make_unique<order::OrderApi>(fleet.server(), *flow, *orders, *hub));
+  auto* flow = fleet.Keep(std::make_unique<order::OrderFlow>(engine, *orders, *participants, *hub, payment_window));
+  auto* refunds = fleet.Keep(std::make_unique<order::RefundFlow>(*flow, *orders, *hub));
+  fleet.Keep(std::make_unique<order::OrderApi>(fleet.server(), *flow, *refunds, *orders, *hub));
+  auto* payments = fleet.Keep(std::make_unique<order::PaymentIntake>(postgres, engine.owner));
+  fleet.Keep(std::make_unique<events::Consumer>(
+      events::Consumer::ConsumerOptions{
+          .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},
+      [payments](auto events) { return payments->Apply(events); }));
   fleet.OnStarted([flow, &fleet] {
     const auto loops = fleet.server().loops();
     flow->Start({loops.begin(), loops.end()});

@@ -155,7 +155,7 @@ std::string Of(const Key& key) { return absl::StrCat("user ", key.first, ", key 
 
 // Whether an order that stands where it stands may have been answered with `state`.
 bool MayHaveBeen(const OrderFact& order, int state) {
-  return state > 0 && state < 8 && (order.visited & (1 << state)) != 0;
+  return state > 0 && state <= kPartiallyRefunded && (order.visited & (1 << state)) != 0;
 }
 
 void CheckAcknowledged(const Key& key, const Entry& entry, const Facts& facts, Report& report) {
@@ -330,6 +330,7 @@ void LoadCharges(Snapshot& payment, bool quiescent, Facts& facts, Report& report
     };
     if (order.charge != kNoCharge) violate("has two charges");
     order.charge = state;
+    order.charge_refunded = row[5].as<std::int64_t>();
     if (row[2].is_null() || state == kVoided) return;  // a tombstone knows neither user nor amount
     if (order.user != row[2].c_str()) violate(absl::StrCat("user ", row[2].c_str(), " was charged"));
     if (order.total != row[3].as<std::int64_t>() || order.currency != row[4].c_str()) {
@@ -339,19 +340,34 @@ void LoadCharges(Snapshot& payment, bool quiescent, Facts& facts, Report& report
   });
 }
 
+std::string Refunds(const OrderFact& order) {
+  return absl::StrCat(" with ", order.refunded, " refunded, its charge says ", order.charge_refunded);
+}
+
 // What is wrong with the order's end, or "".
 std::string Unsettled(const OrderFact& order) {
   const std::string charge = absl::StrCat(", its charge ", Name(order.charge));
   const std::string reservation = absl::StrCat(", its reservation ", Name(order.reservation));
   switch (order.state) {
     case kPaid:
+    case kPartiallyRefunded:
       if (order.charge != kCharged) return charge;
+      if (order.charge_refunded != order.refunded) return Refunds(order);
       return order.reservation == kConfirmed ? "" : reservation;
+    case kOrderRefunded:
+      if (order.charge != kRefunded) return charge;
+      if (order.charge_refunded != order.refunded) return Refunds(order);
+      // With or without return of the goods.
+      return order.reservation == kConfirmed || order.reservation == kReleased ? "" : reservation;
+    case kAwaitingPayment:
+      if (order.charge != kAwaiting) return charge;
+      return order.reservation == kHeld ? "" : reservation;
     case kCancelled:
-      if (order.charge == kCharged) return charge;
+      if (order.charge == kCharged || order.charge == kAuthorized || order.charge == kAwaiting) return charge;
       return order.reservation == kHeld || order.reservation == kConfirmed ? reservation : "";
     case kReserved:
     case kCancelling:
+    case kRefunding:
       return order.has_saga ? "" : " and has no saga";
     default:
       return "";

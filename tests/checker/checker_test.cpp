@@ -683,6 +683,15 @@ std::vector<Bug> Bugs() {
        {{"payment", "DELETE FROM transfer WHERE transfer_id = 31;" + account(2, 250) + account(5, -250) +
                         "DELETE FROM refund; UPDATE charge SET state = 1, refunded = 0" + order(3)}},
        "is CANCELLED, its charge charged"},
+      {"RefundTheOrderDoesNotKnowOf",
+       6,
+       {{"payment", Transfer(90, 3, 2, 3, 5, Uuid(1)) + account(2, -5) + account(3, 5) + Refund(Uuid(1), 5, 90) +
+                        "UPDATE charge SET refunded = 5" + order(1)}},
+       "is PAID with 0 refunded, its charge says 5"},
+      {"CancelledButStillAwaitingTheProvider",
+       6,
+       {{"payment", "UPDATE charge SET state = 6, reason = NULL, expires_at = now()" + order(2)}},
+       "is CANCELLED, its charge awaiting"},
       {"PaidButStockOnHold",
        6,
        {{"inventory", "UPDATE reservation SET state = 1" + order(5) +

@@ -39,14 +39,35 @@ const char* EventType(int state) {
       return "order.cancelled";
     case kCancelling:
       return "order.cancelling";
+    case kAwaitingPayment:
+      return "order.awaiting_payment";
+    case kRefunding:
+      return "order.refunding";
+    case kOrderRefunded:
+      return "order.refunded";
+    case kPartiallyRefunded:
+      return "order.partially_refunded";
     default:
       return "no event type";
   }
 }
 
 bool MayFollow(int from, int to) {
-  return (from == kReserved && (to == kPaid || to == kCancelled)) || (from == kPaid && to == kCancelling) ||
-         (from == kCancelling && to == kCancelled);
+  switch (from) {
+    case kReserved:
+      return to == kPaid || to == kCancelled || to == kAwaitingPayment;
+    case kAwaitingPayment:
+      return to == kReserved || to == kCancelling;
+    case kPaid:
+    case kPartiallyRefunded:
+      return to == kCancelling || to == kRefunding;
+    case kRefunding:
+      return to == kOrderRefunded || to == kPartiallyRefunded;
+    case kCancelling:
+      return to == kCancelled;
+    default:
+      return false;
+  }
 }
 
 // Follows one order's events; the first problem of an order is enough.
@@ -86,7 +107,7 @@ class Path {
                            Name(static_cast<OrderState>(state))));
     }
     state_ = state;
-    if (state >= kReserved && state <= kCancelling) order_->visited |= static_cast<std::uint8_t>(1 << state);
+    if (state >= kReserved && state <= kPartiallyRefunded) order_->visited |= static_cast<std::uint16_t>(1 << state);
   }
 
   // The events fold to the row.
@@ -104,6 +125,7 @@ class Path {
     if (last_.total().minor_units() != order_->total) differs("total");
     if (last_.total().currency_code() != order_->currency) differs("currency");
     if (last_.cancel_reason() != order_->cancel_reason) differs("cancel reason");
+    if (last_.refunded().minor_units() != order_->refunded) differs("refunded amount");
     if (LinesHash(std::move(lines)) != order_->lines) differs("list of lines");
   }
 
@@ -148,13 +170,15 @@ std::string ToString(OrderId id) {
 }
 
 const char* Name(OrderState state) {
-  constexpr const char* kNames[] = {"absent", "RESERVED", "PAID", "CANCELLED", "CANCELLING"};
-  return state >= 0 && state <= 4 ? kNames[state] : "in no known state";
+  constexpr const char* kNames[] = {"absent",           "RESERVED",  "PAID",     "CANCELLED",         "CANCELLING",
+                                    "AWAITING_PAYMENT", "REFUNDING", "REFUNDED", "PARTIALLY_REFUNDED"};
+  return state >= 0 && state <= 8 ? kNames[state] : "in no known state";
 }
 
 const char* Name(ChargeState state) {
-  constexpr const char* kNames[] = {"absent", "charged", "refused", "refunded", "voided"};
-  return state >= 0 && state <= 4 ? kNames[state] : "in no known state";
+  constexpr const char* kNames[] = {"absent", "charged",    "refused",  "refunded",
+                                    "voided", "authorized", "awaiting", "out of time"};
+  return state >= 0 && state <= 7 ? kNames[state] : "in no known state";
 }
 
 const char* Name(ReservationState state) {
@@ -193,6 +217,7 @@ void LoadOrders(Snapshot& order, const ClientLog* log, Facts& facts, Report& rep
     fact.total = row[8].as<std::int64_t>();
     fact.cancel_reason = row[9].c_str();
     fact.version = row[10].as<std::int64_t>();
+    fact.refunded = row[11].as<std::int64_t>();
     absl::int128 sum = 0;
     for (const LineFact& line : lines) sum += absl::int128(line.quantity) * line.unit_price;
     if (sum != fact.total) {

@@ -21,8 +21,27 @@ OrderId ParseId(const char* uuid);
 std::string ToString(OrderId id);
 
 // States by their numbers in the databases; 0 means there is no row.
-enum OrderState { kNoOrder = 0, kReserved = 1, kPaid = 2, kCancelled = 3, kCancelling = 4 };
-enum ChargeState { kNoCharge = 0, kCharged = 1, kRefused = 2, kRefunded = 3, kVoided = 4 };
+enum OrderState {
+  kNoOrder = 0,
+  kReserved = 1,
+  kPaid = 2,
+  kCancelled = 3,
+  kCancelling = 4,
+  kAwaitingPayment = 5,
+  kRefunding = 6,
+  kOrderRefunded = 7,
+  kPartiallyRefunded = 8,
+};
+enum ChargeState {
+  kNoCharge = 0,
+  kCharged = 1,
+  kRefused = 2,
+  kRefunded = 3,
+  kVoided = 4,
+  kAuthorized = 5,
+  kAwaiting = 6,
+  kOutOfTime = 7,
+};
 enum ReservationState { kNoReservation = 0, kHeld = 1, kConfirmed = 2, kReleased = 3, kExpired = 4 };
 const char* Name(OrderState state);
 const char* Name(ChargeState state);
@@ -34,13 +53,15 @@ struct OrderFact {
   std::string currency;
   std::int64_t total = 0;
   std::int64_t version = 0;
-  std::uint64_t lines = 0;  // LinesHash
+  std::int64_t refunded = 0;         // as the order says
+  std::int64_t charge_refunded = 0;  // as payment says
+  std::uint64_t lines = 0;           // LinesHash
   OrderState state = kNoOrder;
   ChargeState charge = kNoCharge;
   ReservationState reservation = kNoReservation;
   bool has_saga = false;
   bool has_events = false;
-  std::uint8_t visited = 0;  // bit s: was in state s, by its events
+  std::uint16_t visited = 0;  // bit s: was in state s, by its events
 };
 
 struct EventKey {

@@ -173,12 +173,12 @@ inline constexpr char kChargeProblems[] = R"(
 inline constexpr char kTransferCount[] = "SELECT count(*) FROM transfer";
 inline constexpr char kCharges[] = "SELECT order_id, state, user_id, amount, currency, refunded FROM charge";
 
-// ---- order. orders.state: 1 RESERVED, 2 PAID, 3 CANCELLED, 4 CANCELLING; saga.direction: 0 forward, 1 compensating,
-// 2 parked
+// ---- order. orders.state: 1 RESERVED, 2 PAID, 3 CANCELLED, 4 CANCELLING, 5 AWAITING_PAYMENT, 6 REFUNDING, 7 REFUNDED,
+// 8 PARTIALLY_REFUNDED; saga.direction: 0 forward, 1 compensating, 2 parked
 
 inline constexpr char kOrders[] =
     "SELECT order_id, user_id, idempotency_key, state, skus, quantities, unit_prices, currency, total, cancel_reason,"
-    " version FROM orders";
+    " version, refunded FROM orders";
 inline constexpr char kEvents[] =
     "SELECT stream_id, sequence, event_id, type, data FROM event ORDER BY stream_id, sequence";
 inline constexpr char kSagas[] = "SELECT id::text, type, direction FROM saga";

@@ -28,12 +28,14 @@ prometheus::Counter& Answered(const char* outcome) {
 
 }  // namespace
 
-OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, Orders& orders, OrderHub& hub)
+OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, RefundFlow& refunds, Orders& orders, OrderHub& hub)
     : flow_(flow),
+      refunds_(refunds),
       orders_(orders),
       hub_(hub),
       paid_(Answered("paid")),
       cancelled_(Answered("cancelled")),
+      awaiting_(Answered("awaiting_payment")),
       unsettled_(Answered("unsettled")),
       refused_(Answered("refused")) {
   using Service = v1::OrderService::AsyncService;
@@ -47,6 +49,7 @@ OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, Orders& orders, OrderHu
   add(&Service::RequestGetOrder, "flotilla.order.v1.OrderService/GetOrder", &OrderApi::GetOrder);
   add(&Service::RequestListOrders, "flotilla.order.v1.OrderService/ListOrders", &OrderApi::ListOrders);
   add(&Service::RequestCancelOrder, "flotilla.order.v1.OrderService/CancelOrder", &OrderApi::CancelOrder);
+  add(&Service::RequestRefundOrder, "flotilla.order.v1.OrderService/RefundOrder", &OrderApi::RefundOrder);
   server.ServerStreaming(
       service.get(), &Service::RequestWatchOrder, "flotilla.order.v1.OrderService/WatchOrder",
       [this](rpc::Call& call, const v1::WatchOrderRequest& request, rpc::ServerWriter<v1::WatchOrderResponse>& writer) {
@@ -62,7 +65,11 @@ OrderApi::Reply<v1::CreateOrderResponse> OrderApi::CreateOrder(rpc::Call& call, 
     refused_.Increment();
     co_return order.status();
   }
-  (order->state == State::kPaid ? paid_ : order->state == State::kCancelled ? cancelled_ : unsettled_).Increment();
+  (order->state == State::kPaid              ? paid_
+   : order->state == State::kCancelled       ? cancelled_
+   : order->state == State::kAwaitingPayment ? awaiting_
+                                             : unsettled_)
+      .Increment();
   v1::CreateOrderResponse response;
   *response.mutable_order() = ToProto(*order);
   co_return response;
@@ -98,6 +105,16 @@ OrderApi::Reply<v1::CancelOrderResponse> OrderApi::CancelOrder(rpc::Call& call, 
   const absl::StatusOr<Order> order = co_await flow_.Cancel(*std::move(key), AnswerBy(call), call.traceparent);
   if (!order.ok()) co_return order.status();
   v1::CancelOrderResponse response;
+  *response.mutable_order() = ToProto(*order);
+  co_return response;
+}
+
+OrderApi::Reply<v1::RefundOrderResponse> OrderApi::RefundOrder(rpc::Call& call, const v1::RefundOrderRequest& request) {
+  absl::StatusOr<RefundRequest> refund = Parse(call.user_id, request);
+  if (!refund.ok()) co_return refund.status();
+  const absl::StatusOr<Order> order = co_await refunds_.Refund(*std::move(refund), AnswerBy(call), call.traceparent);
+  if (!order.ok()) co_return order.status();
+  v1::RefundOrderResponse response;
   *response.mutable_order() = ToProto(*order);
   co_return response;
 }

@@ -5,6 +5,7 @@
 #include "flotilla/order/v1/order_service.grpc.pb.h"
 #include "order/store/orders.h"
 #include "order/workflow/order_flow.h"
+#include "order/workflow/refund_flow.h"
 #include "prometheus/counter.h"
 #include "rpc/server.h"
 
@@ -13,7 +14,7 @@ namespace flotilla::order {
 class OrderApi {
  public:
   // Adds the service to `server`. The references outlive it.
-  OrderApi(rpc::Server& server, OrderFlow& flow, Orders& orders, OrderHub& hub);
+  OrderApi(rpc::Server& server, OrderFlow& flow, RefundFlow& refunds, Orders& orders, OrderHub& hub);
 
  private:
   template <class Response>
@@ -23,14 +24,17 @@ class OrderApi {
   Reply<v1::GetOrderResponse> GetOrder(rpc::Call& call, const v1::GetOrderRequest& request);
   Reply<v1::ListOrdersResponse> ListOrders(rpc::Call& call, const v1::ListOrdersRequest& request);
   Reply<v1::CancelOrderResponse> CancelOrder(rpc::Call& call, const v1::CancelOrderRequest& request);
+  Reply<v1::RefundOrderResponse> RefundOrder(rpc::Call& call, const v1::RefundOrderRequest& request);
   async::Task<absl::Status> WatchOrder(rpc::Call& call, const v1::WatchOrderRequest& request,
                                        rpc::ServerWriter<v1::WatchOrderResponse>& writer);
 
   OrderFlow& flow_;
+  RefundFlow& refunds_;
   Orders& orders_;
   OrderHub& hub_;
   prometheus::Counter& paid_;
   prometheus::Counter& cancelled_;
+  prometheus::Counter& awaiting_;
   prometheus::Counter& unsettled_;
   prometheus::Counter& refused_;
 };

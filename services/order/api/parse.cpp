@@ -20,8 +20,9 @@ absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderReq
   if (!validation::IsKey(request.idempotency_key())) {
     return errors::InvalidField("idempotency_key", validation::kKeyRule);
   }
-  if (request.payment_method() != v1::PAYMENT_METHOD_WALLET) {
-    return errors::InvalidField("payment_method", "must be PAYMENT_METHOD_WALLET");
+  if (request.payment_method() != v1::PAYMENT_METHOD_WALLET &&
+      request.payment_method() != v1::PAYMENT_METHOD_EXTERNAL) {
+    return errors::InvalidField("payment_method", "must be PAYMENT_METHOD_WALLET or PAYMENT_METHOD_EXTERNAL");
   }
   if (request.items_size() < 1 || request.items_size() > kMaxItems) {
     return errors::InvalidField("items", "must hold 1 to 100 lines");
@@ -41,8 +42,9 @@ absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderReq
   }
   order.user_id = user_id;
   order.idempotency_key = request.idempotency_key();
+  order.payment_method = static_cast<PaymentMethod>(request.payment_method());
   order.order_id = OrderId(user_id, request.idempotency_key());
-  order.body_hash = BodyHash(order.lines, PaymentMethod::kWallet);
+  order.body_hash = BodyHash(order.lines, order.payment_method);
   return order;
 }
 
@@ -50,6 +52,23 @@ absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string&
   if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
   if (!validation::IsUuid(order_id)) return errors::InvalidField("order_id", validation::kUuidRule);
   return OrderKey{user_id, absl::AsciiStrToLower(order_id)};
+}
+
+absl::StatusOr<RefundRequest> Parse(const std::string& user_id, const v1::RefundOrderRequest& request) {
+  absl::StatusOr<OrderKey> key = ParseKey(user_id, request.order_id());
+  if (!key.ok()) return key.status();
+  if (!validation::IsName(request.refund_id())) return errors::InvalidField("refund_id", validation::kNameRule);
+  RefundRequest refund{
+      .key = *std::move(key), .refund_id = request.refund_id(), .return_stock = request.return_stock()};
+  if (request.has_amount()) {
+    if (!validation::IsCurrency(request.amount().currency_code())) {
+      return errors::InvalidField("amount.currency_code", validation::kCurrencyRule);
+    }
+    if (request.amount().minor_units() < 1) return errors::InvalidField("amount.minor_units", "must be at least 1");
+    refund.amount = request.amount().minor_units();
+    refund.currency = request.amount().currency_code();
+  }
+  return refund;
 }
 
 absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request) {

@@ -6,12 +6,14 @@
 #include "flotilla/order/v1/order_service.pb.h"
 #include "order/domain/order.h"
 #include "order/store/order_store.h"
+#include "order/workflow/refund_flow.h"
 
 namespace flotilla::order {
 
 // An order without prices and times.
 absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request);
 absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id);
+absl::StatusOr<RefundRequest> Parse(const std::string& user_id, const v1::RefundOrderRequest& request);
 absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request);
 
 // The token of the page after `last`: opaque to clients.

@@ -22,6 +22,15 @@ v1::Order ToProto(const Order& order) {
   proto.mutable_total()->set_currency_code(order.currency);
   proto.mutable_total()->set_minor_units(order.total);
   proto.set_cancel_reason(order.cancel_reason);
+  proto.set_payment_method(static_cast<v1::PaymentMethod>(order.payment_method));
+  if (order.payment_method == PaymentMethod::kExternal) {
+    proto.set_payment_reference(order.payment_reference);
+    proto.mutable_pay_by_time()->set_seconds(absl::ToUnixSeconds(order.pay_by));
+  }
+  if (order.refunded > 0) {
+    proto.mutable_refunded()->set_currency_code(order.currency);
+    proto.mutable_refunded()->set_minor_units(order.refunded);
+  }
   *proto.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(order.created_at));
   *proto.mutable_update_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(order.updated_at));
   proto.set_version(order.version);
@@ -40,6 +49,11 @@ Order FromProto(const v1::Order& proto) {
   order.currency = proto.total().currency_code();
   order.total = proto.total().minor_units();
   order.cancel_reason = proto.cancel_reason();
+  // Sagas of before there were methods have none.
+  if (proto.payment_method() == v1::PAYMENT_METHOD_EXTERNAL) order.payment_method = PaymentMethod::kExternal;
+  order.payment_reference = proto.payment_reference();
+  if (proto.has_pay_by_time()) order.pay_by = absl::FromUnixSeconds(proto.pay_by_time().seconds());
+  order.refunded = proto.refunded().minor_units();
   order.created_at = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(proto.create_time()));
   order.updated_at = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(proto.update_time()));
   order.version = proto.version();

@@ -19,12 +19,18 @@ std::array<unsigned char, SHA256_DIGEST_LENGTH> Sha256(std::string_view text) {
 bool MayFollow(State from, State to) {
   switch (from) {
     case State::kReserved:
-      return to == State::kPaid || to == State::kCancelled;
+      return to == State::kPaid || to == State::kCancelled || to == State::kAwaitingPayment;
+    case State::kAwaitingPayment:
+      return to == State::kReserved || to == State::kCancelling;
     case State::kPaid:
-      return to == State::kCancelling;
+    case State::kPartiallyRefunded:
+      return to == State::kCancelling || to == State::kRefunding;
+    case State::kRefunding:
+      return to == State::kRefunded || to == State::kPartiallyRefunded;
     case State::kCancelling:
       return to == State::kCancelled;
     case State::kCancelled:
+    case State::kRefunded:
       return false;
   }
   return false;
@@ -40,6 +46,14 @@ std::string_view EventType(State state) {
       return "order.cancelled";
     case State::kCancelling:
       return "order.cancelling";
+    case State::kAwaitingPayment:
+      return "order.awaiting_payment";
+    case State::kRefunding:
+      return "order.refunding";
+    case State::kRefunded:
+      return "order.refunded";
+    case State::kPartiallyRefunded:
+      return "order.partially_refunded";
   }
   return "order.unknown";
 }

@@ -14,27 +14,31 @@ using postgres::Transaction;
 #define ORDER_COLUMNS                                                                                                 \
   "o.user_id, o.order_id, o.idempotency_key, o.body_hash, o.state, o.skus, o.quantities, o.unit_prices, o.currency, " \
   "o.total, o.cancel_reason, o.version, (extract(epoch FROM o.created_at) * 1000000)::bigint, "                       \
-  "(extract(epoch FROM o.updated_at) * 1000000)::bigint"
+  "(extract(epoch FROM o.updated_at) * 1000000)::bigint, o.refunded, o.payment_method, o.payment_reference, "         \
+  "extract(epoch FROM o.pay_by)::bigint"
 
 // Lines travel as one array literal a row. Times are microseconds since the epoch.
 const Statement kInsert = {"insert_orders", R"(
     INSERT INTO orders (user_id, order_id, idempotency_key, body_hash, state, skus, quantities, unit_prices, currency,
-                        total, version, created_at, updated_at)
+                        total, payment_method, version, created_at, updated_at)
     SELECT i.user_id, i.order_id, i.idempotency_key, i.body_hash, 1, i.skus::text[], i.quantities::bigint[],
-           i.unit_prices::bigint[], i.currency, i.total, 1, t.at, t.at
+           i.unit_prices::bigint[], i.currency, i.total, i.method, 1, t.at, t.at
     FROM unnest($1::text[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bpchar[],
-                $9::bigint[], $10::bigint[])
-      AS i(user_id, order_id, idempotency_key, body_hash, skus, quantities, unit_prices, currency, total, at_us),
+                $9::bigint[], $10::smallint[], $11::bigint[])
+      AS i(user_id, order_id, idempotency_key, body_hash, skus, quantities, unit_prices, currency, total, method, at_us),
       LATERAL (SELECT 'epoch'::timestamptz + i.at_us * interval '1 microsecond' AS at) t
     ON CONFLICT (user_id, order_id) DO NOTHING
     RETURNING order_id)"};
 
 const Statement kUpdate = {"update_orders", R"(
     UPDATE orders o
-    SET state = i.state, version = i.version, cancel_reason = i.cancel_reason,
+    SET state = i.state, version = i.version, cancel_reason = i.cancel_reason, refunded = i.refunded,
+        payment_reference = i.reference,
+        pay_by = 'epoch'::timestamptz + NULLIF(i.pay_by_s, 0) * interval '1 second',
         updated_at = 'epoch'::timestamptz + i.at_us * interval '1 microsecond'
-    FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::bigint[], $5::text[], $6::bigint[])
-      AS i(user_id, order_id, state, version, cancel_reason, at_us)
+    FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
+                $9::bigint[])
+      AS i(user_id, order_id, state, version, cancel_reason, at_us, refunded, reference, pay_by_s)
     WHERE o.user_id = i.user_id AND o.order_id = i.order_id AND o.version = i.version - 1
     RETURNING o.order_id)"};
 
@@ -52,6 +56,13 @@ const Statement kListNext = {"list_orders_next", "SELECT " ORDER_COLUMNS R"(
     ORDER BY o.created_at DESC, o.order_id DESC LIMIT $2::int)"};
 
 #undef ORDER_COLUMNS
+
+const Statement kInsertRefund = {"insert_order_refund", R"(
+    INSERT INTO order_refund (user_id, order_id, refund_id, amount, return_stock)
+    VALUES ($1, $2::uuid, $3, $4::bigint, $5::boolean))"};
+
+const Statement kReadRefund = {"read_order_refund", R"(
+    SELECT amount, return_stock FROM order_refund WHERE user_id = $1 AND order_id = $2::uuid AND refund_id = $3)"};
 
 Order FromRow(const pqxx::row& row) {
   Order order;
@@ -73,6 +84,10 @@ Order FromRow(const pqxx::row& row) {
   order.version = row[11].as<std::int64_t>();
   order.created_at = absl::FromUnixMicros(row[12].as<std::int64_t>());
   order.updated_at = absl::FromUnixMicros(row[13].as<std::int64_t>());
+  order.refunded = row[14].as<std::int64_t>();
+  order.payment_method = static_cast<PaymentMethod>(row[15].as<int>());
+  order.payment_reference = row[16].c_str();
+  if (!row[17].is_null()) order.pay_by = absl::FromUnixSeconds(row[17].as<std::int64_t>());
   return order;
 }
 
@@ -97,7 +112,7 @@ std::set<std::string> Ids(const pqxx::result& rows) {
 std::set<std::string> Insert(Transaction& transaction, std::span<const Placement> placements,
                              const std::vector<std::size_t>& chosen) {
   std::vector<std::string> users, ids, keys, hashes, skus, quantities, prices, currencies;
-  std::vector<std::int64_t> totals, times;
+  std::vector<std::int64_t> totals, methods, times;
   for (std::size_t index : chosen) {
     const Order& order = placements[index].order;
     std::vector<std::string> line_skus;
@@ -116,10 +131,12 @@ std::set<std::string> Insert(Transaction& transaction, std::span<const Placement
     prices.push_back(Array(line_prices));
     currencies.push_back(order.currency);
     totals.push_back(order.total);
+    methods.push_back(static_cast<int>(order.payment_method));
     times.push_back(absl::ToUnixMicros(order.created_at));
   }
   return Ids(transaction.Run(kInsert, Array(users), Array(ids), Array(keys), postgres::ByteArray(hashes), Array(skus),
-                             Array(quantities), Array(prices), Array(currencies), Array(totals), Array(times)));
+                             Array(quantities), Array(prices), Array(currencies), Array(totals), Array(methods),
+                             Array(times)));
 }
 
 // Applies the candidates; returns those that took effect. A lost or stale one leaves `candidate` as it was only where
@@ -134,8 +151,8 @@ std::vector<std::size_t> ApplyAll(Transaction& transaction, std::span<const Chan
   if (!ends.empty()) {
     for (auto& id : saga::End(transaction, ends)) ended.insert(std::move(id));
   }
-  std::vector<std::string> users, ids, reasons;
-  std::vector<std::int64_t> states, versions, times;
+  std::vector<std::string> users, ids, reasons, references;
+  std::vector<std::int64_t> states, versions, times, refunded, pay_bys;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     // Another owner has the saga, and with it the order.
     if (changes[i].saga == Change::Saga::kEnds && !ended.contains(changes[i].record.id)) candidate[i] = false;
@@ -147,10 +164,14 @@ std::vector<std::size_t> ApplyAll(Transaction& transaction, std::span<const Chan
     versions.push_back(order.version);
     reasons.push_back(order.cancel_reason);
     times.push_back(absl::ToUnixMicros(order.updated_at));
+    refunded.push_back(order.refunded);
+    references.push_back(order.payment_reference);
+    pay_bys.push_back(order.pay_by == absl::InfinitePast() ? 0 : absl::ToUnixSeconds(order.pay_by));
   }
   if (ids.empty()) return {};
-  const std::set<std::string> updated = Ids(
-      transaction.Run(kUpdate, Array(users), Array(ids), Array(states), Array(versions), Array(reasons), Array(times)));
+  const std::set<std::string> updated =
+      Ids(transaction.Run(kUpdate, Array(users), Array(ids), Array(states), Array(versions), Array(reasons),
+                          Array(times), Array(refunded), Array(references), Array(pay_bys)));
   std::vector<std::size_t> done;
   std::vector<saga::Record> begins;
   std::vector<events::Event> events;
@@ -159,6 +180,12 @@ std::vector<std::size_t> ApplyAll(Transaction& transaction, std::span<const Chan
     done.push_back(i);
     events.push_back(changes[i].event);
     if (changes[i].saga == Change::Saga::kBegins) begins.push_back(changes[i].record);
+    // The order's version serializes them: a refund id cannot have been written since the caller looked.
+    if (changes[i].refund.has_value()) {
+      const Refund& refund = *changes[i].refund;
+      transaction.Defer(kInsertRefund, changes[i].order.user_id, changes[i].order.order_id, refund.refund_id,
+                        refund.amount, refund.return_stock);
+    }
   }
   if (!begins.empty()) saga::Begin(transaction, begins, owner, lease);
   if (!events.empty()) events::Append(transaction, events);
@@ -266,6 +293,18 @@ absl::StatusOr<std::vector<std::optional<Order>>> OrderStore::Read(std::span<con
   });
   if (!status.ok()) return status;
   return results;
+}
+
+absl::StatusOr<std::optional<Refund>> OrderStore::ReadRefund(const RefundKey& key) {
+  std::optional<Refund> refund;
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
+    const pqxx::result rows = transaction.Run(kReadRefund, key.order.user_id, key.order.order_id, key.refund_id);
+    refund.reset();
+    if (!rows.empty()) refund = Refund{key.refund_id, rows[0][0].as<std::int64_t>(), rows[0][1].as<bool>()};
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return refund;
 }
 
 absl::StatusOr<std::vector<Order>> OrderStore::List(const ListQuery& query) {

@@ -26,6 +26,13 @@ struct Placed {
   std::optional<Order> existing;
 };
 
+// One refund of an order, of all or a part of its money.
+struct Refund {
+  std::string refund_id;    // the idempotency key
+  std::int64_t amount = 0;  // minor units of the order's currency
+  bool return_stock = false;
+};
+
 // One change of an order's state: `order` as it stands afterwards, its event, and the saga that the change begins or
 // ends.
 struct Change {
@@ -34,6 +41,7 @@ struct Change {
   events::Event event;
   saga::Record record;
   Saga saga = Saga::kEnds;
+  std::optional<Refund> refund = {};  // that the change begins
 };
 
 // kStale: another owner has the saga, or the order is no longer at the version before; nothing was changed.
@@ -42,6 +50,11 @@ enum class ChangeResult { kDone, kStale };
 struct OrderKey {
   std::string user_id;
   std::string order_id;
+};
+
+struct RefundKey {
+  OrderKey order;
+  std::string refund_id;
 };
 
 // The caller's orders, newest first, beginning after `before`.
@@ -63,6 +76,7 @@ class OrderStore {
   absl::StatusOr<std::vector<Placed>> Place(std::span<const Placement> placements);
   absl::StatusOr<std::vector<ChangeResult>> Apply(std::span<const Change> changes);
   absl::StatusOr<std::vector<std::optional<Order>>> Read(std::span<const OrderKey> keys);
+  absl::StatusOr<std::optional<Refund>> ReadRefund(const RefundKey& key);
   absl::StatusOr<std::vector<Order>> List(const ListQuery& query);
 
  private:

@@ -36,6 +36,16 @@ Orders::Orders(const postgres::Options& postgres, const std::string& saga_owner,
                 return batch::Spread(store->Read(requests), requests.size());
               };
             }),
+      refund_({.name = "refund", .max_batch = 16, .max_queue = 1024},
+              [=](int) {
+                auto store = std::make_shared<OrderStore>(postgres::Named(postgres, "refund"), saga_owner, saga_lease);
+                return [store](const std::vector<RefundKey>& keys) {
+                  std::vector<absl::StatusOr<std::optional<Refund>>> results;
+                  results.reserve(keys.size());
+                  for (const RefundKey& key : keys) results.push_back(store->ReadRefund(key));
+                  return results;
+                };
+              }),
       list_({.name = "list", .max_batch = 16, .max_queue = 1024}, [=](int) {
         auto store = std::make_shared<OrderStore>(postgres::Named(postgres, "list"), saga_owner, saga_lease);
         return [store](const std::vector<ListQuery>& requests) {

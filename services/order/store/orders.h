@@ -20,6 +20,7 @@ class Orders {
   async::Task<absl::StatusOr<Placed>> Place(Placement placement) { return place_.Call(std::move(placement)); }
   async::Task<absl::StatusOr<ChangeResult>> Apply(Change change) { return change_.Call(std::move(change)); }
   async::Task<absl::StatusOr<std::optional<Order>>> Read(OrderKey key) { return read_.Call(std::move(key)); }
+  async::Task<absl::StatusOr<std::optional<Refund>>> ReadRefund(RefundKey key) { return refund_.Call(std::move(key)); }
   async::Task<absl::StatusOr<std::vector<Order>>> List(ListQuery query) { return list_.Call(std::move(query)); }
 
  private:
@@ -27,6 +28,7 @@ class Orders {
   batch::WorkerBatcher<Placement, Placed> place_;
   batch::WorkerBatcher<Change, ChangeResult> change_;
   batch::WorkerBatcher<OrderKey, std::optional<Order>> read_;
+  batch::WorkerBatcher<RefundKey, std::optional<Refund>> refund_;
   batch::WorkerBatcher<ListQuery, std::vector<Order>> list_;
 };
 

@@ -5,12 +5,13 @@
 #include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "order/codec/codec.h"
+#include "order/workflow/external_flow.h"
+#include "order/workflow/refund_flow.h"
 
 namespace flotilla::order {
 namespace {
 
 constexpr char kCreate[] = "create";
-constexpr char kCancel[] = "cancel";
 constexpr char kCancelledByUser[] = "CANCELLED_BY_USER";
 
 // How long a change by another instance may go unseen here.
@@ -26,20 +27,6 @@ absl::Status UnknownOrder() {
                       {{"field", "order_id"}});
 }
 
-absl::Status Busy() {
-  return errors::WithRetryDelay(
-      errors::Make(absl::StatusCode::kAborted, "ORDER_BUSY", "another change of the order is under way"),
-      absl::Milliseconds(200));
-}
-
-// A commit whose answer was lost: the client asks again with the same key and learns what became of it.
-absl::Status Retryable(const absl::Status& status) {
-  if (status.code() != absl::StatusCode::kUnknown && status.code() != absl::StatusCode::kAborted) return status;
-  return errors::WithRetryDelay(errors::Make(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN",
-                                             "the outcome is not known yet; ask again with the same idempotency key"),
-                                absl::Milliseconds(100));
-}
-
 // Sets the fixed prices; false where the reservation is for other lines.
 bool SetPrices(const Reservation& reservation, Order& order) {
   if (reservation.lines.size() != order.lines.size()) return false;
@@ -53,6 +40,8 @@ bool SetPrices(const Reservation& reservation, Order& order) {
   return true;
 }
 
+}  // namespace
+
 saga::Record MakeRecord(const char* type, const Order& order, const std::string& traceparent) {
   saga::Record record;
   record.id = order.order_id;
@@ -62,19 +51,37 @@ saga::Record MakeRecord(const char* type, const Order& order, const std::string&
   return record;
 }
 
-}  // namespace
+absl::Status OrderBusy() {
+  return errors::WithRetryDelay(
+      errors::Make(absl::StatusCode::kAborted, "ORDER_BUSY", "another change of the order is under way"),
+      absl::Milliseconds(200));
+}
 
-OrderFlow::OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub)
+absl::Status Retryable(const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kUnknown && status.code() != absl::StatusCode::kAborted) return status;
+  return errors::WithRetryDelay(errors::Make(absl::StatusCode::kUnavailable, "OUTCOME_UNKNOWN",
+                                             "the outcome is not known yet; ask again with the same idempotency key"),
+                                absl::Milliseconds(100));
+}
+
+OrderFlow::OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub,
+                     absl::Duration payment_window)
     : orders_(orders),
       participants_(participants),
       hub_(hub),
-      engine_(std::move(options), std::vector<saga::Definition>{CreateSaga(), CancelSaga()}) {}
+      end_(orders, hub),
+      payment_window_(payment_window),
+      engine_(std::move(options), {CreateSaga(), CancelSaga(), RefundFlow::Saga(participants, end_),
+                                   OpenPaymentSaga(participants, end_), CompletePaymentSaga(participants, end_)}) {}
 
 void OrderFlow::Start(std::vector<async::Executor*> executors) { engine_.StartRecovery(std::move(executors)); }
 
 void OrderFlow::Stop() { engine_.Stop(absl::Seconds(3)); }
 
 async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time deadline, std::string traceparent) {
+  const bool external = draft.payment_method == PaymentMethod::kExternal;
+  // Whole seconds, as the contracts carry it.
+  if (external) draft.pay_by = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now() + payment_window_));
   const absl::StatusOr<Reservation> reservation = co_await participants_.Reserve(draft, deadline);
   if (!reservation.ok()) co_return co_await Stored(std::move(draft), reservation.status(), deadline);
 
@@ -90,7 +97,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time dea
   order.total = *total;
   order.created_at = order.updated_at = ToMicroseconds(absl::Now());
 
-  const saga::Record record = MakeRecord(kCreate, order, traceparent);
+  const saga::Record record = MakeRecord(external ? kOpenPayment : kCreate, order, traceparent);
   const auto ticket = hub_.Register(order.order_id);
   const absl::StatusOr<Placed> placed = co_await orders_.Place({order, EventOf(order, traceparent), record});
   // Where the commit's answer was lost, its saga is recovered once its lease ends.
@@ -100,7 +107,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time dea
     co_return co_await Settle(*ticket, *placed->existing, deadline);
   }
   hub_.Publish(order);
-  async::Start(RunSaga(record));
+  Run(record);
   co_return co_await Settle(*ticket, std::move(order), deadline);
 }
 
@@ -124,20 +131,24 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Cancel(OrderKey key, absl::Time de
     const absl::StatusOr<Order> order = co_await Read(key);
     if (!order.ok()) co_return order.status();
     if (order->state == State::kCancelled) co_return *order;
-    if (order->state == State::kReserved) co_return Busy();
+    if (order->state == State::kReserved || order->state == State::kRefunding) co_return OrderBusy();
+    if (order->state == State::kRefunded) {
+      co_return errors::Make(absl::StatusCode::kFailedPrecondition, "ORDER_REFUNDED",
+                             "the order has ended: all of its money is back");
+    }
     if (order->state == State::kCancelling) co_return co_await Settle(*ticket, *order, deadline);
 
-    const Order cancelling = Advance(*order, State::kCancelling, absl::Now());
+    const Order cancelling = Advance(*order, State::kCancelling, absl::Now(), kCancelledByUser);
     const saga::Record record = MakeRecord(kCancel, cancelling, traceparent);
     const absl::StatusOr<ChangeResult> changed =
         co_await orders_.Apply({cancelling, EventOf(cancelling, traceparent), record, Change::Saga::kBegins});
     if (!changed.ok()) co_return Retryable(changed.status());
     if (*changed == ChangeResult::kStale) continue;
     hub_.Publish(cancelling);
-    async::Start(RunSaga(record));
+    Run(record);
     co_return co_await Settle(*ticket, cancelling, deadline);
   }
-  co_return Busy();
+  co_return OrderBusy();
 }
 
 async::Task<absl::StatusOr<Order>> OrderFlow::Read(OrderKey key) {
@@ -161,7 +172,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Next(OrderHub::Ticket& ticket, Ord
 }
 
 async::Task<absl::StatusOr<Order>> OrderFlow::Settle(OrderHub::Ticket& ticket, Order order, absl::Time deadline) {
-  while (!Settled(order.state)) {
+  while (!AtRest(order.state)) {
     const std::int64_t version = order.version;
     absl::StatusOr<Order> next = co_await Next(ticket, std::move(order), deadline);
     if (!next.ok()) co_return next.status();
@@ -171,20 +182,9 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Settle(OrderHub::Ticket& ticket, O
   co_return order;
 }
 
-async::Task<void> OrderFlow::RunSaga(saga::Record record) { co_await engine_.Run(std::move(record)); }
+void OrderFlow::Run(saga::Record record) { async::Start(RunSaga(std::move(record))); }
 
-// The last commit of a saga: the order's state, its event and the record's end.
-async::Task<absl::Status> OrderFlow::Finish(saga::Context& context, State state, std::string reason) {
-  const absl::StatusOr<Order> before = Decode(context.record.data);
-  if (!before.ok()) co_return before.status();
-  const Order order = Advance(*before, state, absl::Now(), std::move(reason));
-  const absl::StatusOr<ChangeResult> changed =
-      co_await orders_.Apply({order, EventOf(order, context.record.traceparent), context.record, Change::Saga::kEnds});
-  if (!changed.ok()) co_return changed.status();
-  if (*changed == ChangeResult::kStale) co_return saga::Lost();
-  hub_.Publish(order);
-  co_return absl::OkStatus();
-}
+async::Task<void> OrderFlow::RunSaga(saga::Record record) { co_await engine_.Run(std::move(record)); }
 
 // Reserve ran before the order was written; from there on this saga guarantees the end. The hold may have expired when
 // a late recovery comes to confirm it, so confirm is the pivot: refused, the money goes back.
@@ -205,8 +205,8 @@ saga::Definition OrderFlow::CreateSaga() {
   saga.steps.push_back({.name = "confirm",
                         .action = [this](Context& c) { return participants_.Confirm(c.record.id, c.deadline); },
                         .pivot = true});
-  saga.finish_forward = [this](Context& c) { return Finish(c, State::kPaid, ""); };
-  saga.finish_compensated = [this](Context& c) { return Finish(c, State::kCancelled, c.record.reason); };
+  saga.finish_forward = [this](Context& c) { return end_.Finish(c, State::kPaid, ""); };
+  saga.finish_compensated = [this](Context& c) { return end_.Finish(c, State::kCancelled, c.record.reason); };
   return saga;
 }
 
@@ -220,7 +220,12 @@ saga::Definition OrderFlow::CancelSaga() {
                         .pivot = true});
   saga.steps.push_back({.name = "return_stock",
                         .action = [this](Context& c) { return participants_.Release(c.record.id, true, c.deadline); }});
-  saga.finish_forward = [this](Context& c) { return Finish(c, State::kCancelled, kCancelledByUser); };
+  // The reason stands in the order since it began.
+  saga.finish_forward = [this](Context& c) -> async::Task<absl::Status> {
+    const absl::StatusOr<Order> order = Decode(c.record.data);
+    if (!order.ok()) co_return order.status();
+    co_return co_await end_.Finish(c, State::kCancelled, order->cancel_reason);
+  };
   // A paid order's refund has no reason to be refused. Retried, then parked for an operator.
   saga.finish_compensated = [](Context&) -> async::Task<absl::Status> {
     co_return absl::InternalError("the refund of a paid order was refused");

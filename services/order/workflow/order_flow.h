@@ -12,42 +12,60 @@
 #include "order/store/orders.h"
 #include "order/workflow/order_hub.h"
 #include "order/workflow/participants.h"
+#include "order/workflow/saga_end.h"
 #include "saga/saga.h"
 
 namespace flotilla::order {
 
+// The type of the saga that cancels a paid order, or one that awaits payment.
+inline constexpr char kCancel[] = "cancel";
+
+// The record of a saga whose data are the order.
+saga::Record MakeRecord(const char* type, const Order& order, const std::string& traceparent);
+// ABORTED (ORDER_BUSY).
+absl::Status OrderBusy();
+// A commit whose answer was lost becomes UNAVAILABLE: the client asks again with the same key and learns what became of
+// it.
+absl::Status Retryable(const absl::Status& status);
+
 class OrderFlow {
  public:
-  // The references outlive the flow.
-  OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub);
+  // The references outlive the flow. `payment_window`: how long an external payment may take.
+  OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub,
+            absl::Duration payment_window);
 
   // Recovers orphaned sagas on these executors, the server's loops.
   void Start(std::vector<async::Executor*> executors);
   // Takes no more orphans; waits a moment for running sagas.
   void Stop();
 
-  // Takes an order. `draft` has its id, user, key, body hash and lines without prices. Answers with its final state, or
-  // at `deadline` with the state reached so far. Errors: inventory's refusals (see its Reserve), ALREADY_EXISTS
-  // (IDEMPOTENCY_KEY_REUSED), INVALID_ARGUMENT where the total is beyond int64, UNAVAILABLE.
+  // Takes an order. `draft` has its id, user, key, body hash, payment method and lines without prices. Answers with its
+  // final state, or at `deadline` with the state reached so far. Errors: inventory's refusals (see its Reserve),
+  // ALREADY_EXISTS (IDEMPOTENCY_KEY_REUSED), INVALID_ARGUMENT where the total is beyond int64, UNAVAILABLE.
   async::Task<absl::StatusOr<Order>> Create(Order draft, absl::Time deadline, std::string traceparent);
-  // NOT_FOUND (UNKNOWN_ORDER), ABORTED (ORDER_BUSY), UNAVAILABLE.
+  // NOT_FOUND (UNKNOWN_ORDER), ABORTED (ORDER_BUSY), FAILED_PRECONDITION (ORDER_REFUNDED), UNAVAILABLE.
   async::Task<absl::StatusOr<Order>> Cancel(OrderKey key, absl::Time deadline, std::string traceparent);
   // NOT_FOUND (UNKNOWN_ORDER), UNAVAILABLE.
   async::Task<absl::StatusOr<Order>> Read(OrderKey key);
   // The order's next version, from this instance or another; the same version after `deadline`.
   async::Task<absl::StatusOr<Order>> Next(OrderHub::Ticket& ticket, Order latest, absl::Time deadline);
 
+  // The order when it is at rest, or as it stands at `deadline`.
+  async::Task<absl::StatusOr<Order>> Settle(OrderHub::Ticket& ticket, Order order, absl::Time deadline);
+  // Runs a saga that was just begun, beside the caller.
+  void Run(saga::Record record);
+
  private:
   async::Task<absl::StatusOr<Order>> Stored(Order draft, absl::Status refusal, absl::Time deadline);
-  async::Task<absl::StatusOr<Order>> Settle(OrderHub::Ticket& ticket, Order order, absl::Time deadline);
   async::Task<void> RunSaga(saga::Record record);
-  async::Task<absl::Status> Finish(saga::Context& context, State state, std::string reason);
   saga::Definition CreateSaga();
   saga::Definition CancelSaga();
 
   Orders& orders_;
   Participants& participants_;
   OrderHub& hub_;
+  SagaEnd end_;
+  const absl::Duration payment_window_;
   saga::Engine engine_;
 };
 

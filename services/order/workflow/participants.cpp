@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "errors/errors.h"
 
 namespace flotilla::order {
@@ -114,7 +115,9 @@ async::Task<absl::StatusOr<Reservation>> Participants::Reserve(const Order& orde
     out->set_sku(line.sku);
     out->set_quantity(line.quantity);
   }
-  request.mutable_hold()->set_seconds(absl::ToInt64Seconds(hold_));
+  absl::Duration hold = hold_;
+  if (order.payment_method == PaymentMethod::kExternal) hold += order.pay_by - absl::Now();
+  request.mutable_hold()->set_seconds(absl::ToInt64Seconds(hold));
   request.set_user_id(order.user_id);
   return reserve_.Call({std::move(request), deadline});
 }
@@ -143,6 +146,30 @@ async::Task<absl::Status> Participants::Refund(std::string order_id, absl::Time 
   payment::v1::RefundRequest request;
   request.set_order_id(std::move(order_id));
   return StatusOf(refund_.Call({std::move(request), deadline}));
+}
+
+async::Task<absl::Status> Participants::RefundPart(const Order& order, std::string refund_id, std::int64_t amount,
+                                                   absl::Time deadline) {
+  payment::v1::RefundRequest request;
+  request.set_order_id(order.order_id);
+  request.set_refund_id(std::move(refund_id));
+  request.mutable_amount()->set_currency_code(order.currency);
+  request.mutable_amount()->set_minor_units(amount);
+  return StatusOf(refund_.Call({std::move(request), deadline}));
+}
+
+async::Task<absl::StatusOr<std::string>> Participants::CreatePayment(const Order& order, absl::Time deadline) {
+  payment::v1::CreatePaymentRequest request;
+  request.set_order_id(order.order_id);
+  request.set_user_id(order.user_id);
+  request.mutable_amount()->set_currency_code(order.currency);
+  request.mutable_amount()->set_minor_units(order.total);
+  request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(order.pay_by));
+  absl::StatusOr<payment::v1::CreatePaymentResponse> response =
+      co_await payment_.Call(&PaymentService::Stub::PrepareAsyncCreatePayment, std::move(request),
+                             rpc::CallOptions{.timeout = kCallTimeout, .deadline = deadline});
+  if (!response.ok()) co_return response.status();
+  co_return std::move(*response->mutable_reference());
 }
 
 }  // namespace flotilla::order

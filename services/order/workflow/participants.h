@@ -31,13 +31,18 @@ class Participants {
   Participants(std::shared_ptr<rpc::ChannelPool> inventory, std::shared_ptr<rpc::ChannelPool> payment,
                absl::Duration hold);
 
-  // The call is given up at `deadline`.
+  // The call is given up at `deadline`. The hold outlasts order.pay_by, where there is one.
   async::Task<absl::StatusOr<Reservation>> Reserve(const Order& order, absl::Time deadline);
   async::Task<absl::Status> Confirm(std::string order_id, absl::Time deadline);
   // `return_sold`: also a confirmed sale is taken back.
   async::Task<absl::Status> Release(std::string order_id, bool return_sold, absl::Time deadline);
   async::Task<absl::Status> Charge(const Order& order, absl::Time deadline);
+  // All that is left, also of an order that was never charged, or that the provider has still to speak of.
   async::Task<absl::Status> Refund(std::string order_id, absl::Time deadline);
+  async::Task<absl::Status> RefundPart(const Order& order, std::string refund_id, std::int64_t amount,
+                                       absl::Time deadline);
+  // Expects the external provider's word; its reference for the payment.
+  async::Task<absl::StatusOr<std::string>> CreatePayment(const Order& order, absl::Time deadline);
 
  private:
   template <class Request>

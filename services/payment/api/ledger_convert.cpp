@@ -12,16 +12,12 @@
 namespace flotilla::payment {
 namespace {
 
-constexpr int kDefaultPage = 50;
-constexpr int kMaxPage = 1000;
-
 // page_size and page_token, which is the last id of the page before.
 template <class Request, class Query>
 absl::Status ParsePage(const Request& request, Query& query) {
-  if (request.page_size() < 0 || request.page_size() > kMaxPage) {
-    return errors::InvalidField("page_size", "must be 0 to 1000");
-  }
-  query.limit = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  const absl::StatusOr<int> size = validation::PageSize(request.page_size());
+  if (!size.ok()) return size.status();
+  query.limit = *size;
   if (request.page_token().empty()) return absl::OkStatus();
   if (absl::SimpleAtoi(request.page_token(), &query.before) && query.before > 0) return absl::OkStatus();
   return errors::InvalidField("page_token", "was not given by this service");

@@ -25,27 +25,15 @@ Keeper::Keeper(Options options)
       thread_([this] { Run(); }) {}
 
 Keeper::~Keeper() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
+  stop_.Set();
   thread_.join();
 }
 
-bool Keeper::Stopping() {
-  std::lock_guard lock(mutex_);
-  return stopping_;
-}
-
 void Keeper::Run() {
-  std::unique_lock lock(mutex_);
-  while (!wake_.wait_for(lock, absl::ToChronoNanoseconds(options_.period), [this] { return stopping_; })) {
-    lock.unlock();
+  while (!stop_.WaitFor(options_.period)) {
     Expire();
     Settle();
     ExtendChain();
-    lock.lock();
   }
 }
 
@@ -57,7 +45,7 @@ bool Keeper::Act(const std::vector<Action>& actions) {
 }
 
 void Keeper::Expire() {
-  while (!Stopping()) {
+  while (!stop_.IsSet()) {
     const absl::StatusOr<std::vector<std::string>> orders = actions_.Expired(kBatch);
     if (!orders.ok() || orders->empty()) return;
     std::vector<Action> actions;
@@ -69,7 +57,7 @@ void Keeper::Expire() {
 }
 
 void Keeper::Settle() {
-  while (!Stopping()) {
+  while (!stop_.IsSet()) {
     const absl::StatusOr<SettlementStore::Due> due = settlements_.Claim(options_.settle_after, kBatch);
     if (!due.ok() || due->xid.empty()) return;
     std::vector<Action> actions;
@@ -81,7 +69,7 @@ void Keeper::Settle() {
 }
 
 void Keeper::ExtendChain() {
-  while (!Stopping()) {
+  while (!stop_.IsSet()) {
     const absl::StatusOr<std::int64_t> covered = journal_.Extend(kBlock);
     if (!covered.ok() || *covered == 0) return;
     chained_.Increment(static_cast<double>(*covered));

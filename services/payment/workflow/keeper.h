@@ -2,12 +2,11 @@
 // settles what is due, and extends the journal's hash chain. Instances share the work through the database.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <thread>
 
 #include "absl/time/time.h"
+#include "async/stop_signal.h"
 #include "payment/store/action_store.h"
 #include "payment/store/journal_store.h"
 #include "payment/store/settlement_store.h"
@@ -34,7 +33,6 @@ class Keeper {
   void ExtendChain();
   // False where the database is away: tried again next time.
   bool Act(const std::vector<Action>& actions);
-  bool Stopping();
 
   const Options options_;
   ActionStore actions_;
@@ -43,9 +41,7 @@ class Keeper {
   prometheus::Counter& expired_;
   prometheus::Counter& settled_;
   prometheus::Counter& chained_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
+  async::StopSignal stop_;
   std::thread thread_;  // last: uses all of the above
 };
 

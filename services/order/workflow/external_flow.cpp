@@ -1,0 +1,140 @@
+#include "order/workflow/external_flow.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/time/clock.h"
+#include "flotilla/payment/v1/payment_event.pb.h"
+#include "order/codec/codec.h"
+#include "order/workflow/order_flow.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+#include "validation/validation.h"
+
+namespace flotilla::order {
+namespace {
+
+using payment::v1::PaymentEvent;
+
+constexpr char kCompletePayment[] = "complete_payment";
+constexpr char kPaymentStep[] = "payment";
+
+// What the order turns into by the event; nothing where the event asks for nothing.
+std::optional<Order> Next(const Order& order, PaymentEvent::Kind kind) {
+  switch (kind) {
+    case PaymentEvent::KIND_SUCCEEDED:
+      return Advance(order, State::kReserved, absl::Now());
+    case PaymentEvent::KIND_FAILED:
+      return Advance(order, State::kCancelling, absl::Now(), "PAYMENT_FAILED");
+    case PaymentEvent::KIND_EXPIRED:
+      return Advance(order, State::kCancelling, absl::Now(), "PAYMENT_EXPIRED");
+    default:  // money that went back by itself, or an alert: the order was given up before
+      return std::nullopt;
+  }
+}
+
+prometheus::Counter& Handled(const char* outcome) {
+  return telemetry::Counter("flotilla_order_payment_events_total", "Events of payment handled, by outcome",
+                            {{"outcome", outcome}});
+}
+
+saga::Step Reserved(Participants& participants) {
+  return {.name = "reserve", .compensation = [&participants](saga::Context& c) {
+            return participants.Release(c.record.id, true, c.deadline);
+          }};
+}
+
+}  // namespace
+
+saga::Definition OpenPaymentSaga(Participants& participants, SagaEnd& end) {
+  using saga::Context;
+  saga::Definition saga;
+  saga.type = kOpenPayment;
+  saga.steps.push_back(Reserved(participants));
+  saga.steps.push_back(
+      {.name = kPaymentStep,
+       .action = [&participants](Context& c) -> async::Task<absl::Status> {
+         const absl::StatusOr<Order> order = Decode(c.record.data);
+         if (!order.ok()) co_return order.status();
+         absl::StatusOr<std::string> reference = co_await participants.CreatePayment(*order, c.deadline);
+         if (!reference.ok()) co_return reference.status();
+         c.results[kPaymentStep] = *std::move(reference);
+         co_return absl::OkStatus();
+       },
+       .compensation = [&participants](Context& c) { return participants.Refund(c.record.id, c.deadline); }});
+  saga.finish_forward = [&end](Context& c) -> async::Task<absl::Status> {
+    absl::StatusOr<Order> order = Decode(c.record.data);
+    if (!order.ok()) co_return order.status();
+    order->payment_reference = c.results.at(kPaymentStep);
+    co_return co_await end.Commit(c, Advance(*std::move(order), State::kAwaitingPayment, absl::Now()));
+  };
+  saga.finish_compensated = [&end](Context& c) { return end.Finish(c, State::kCancelled, c.record.reason); };
+  return saga;
+}
+
+saga::Definition CompletePaymentSaga(Participants& participants, SagaEnd& end) {
+  using saga::Context;
+  saga::Definition saga;
+  saga.type = kCompletePayment;
+  saga.steps.push_back(Reserved(participants));
+  saga.steps.push_back({.name = kPaymentStep, .compensation = [&participants](Context& c) {
+                          return participants.Refund(c.record.id, c.deadline);
+                        }});
+  saga.steps.push_back({.name = "confirm",
+                        .action = [&participants](Context& c) { return participants.Confirm(c.record.id, c.deadline); },
+                        .pivot = true});
+  saga.finish_forward = [&end](Context& c) { return end.Finish(c, State::kPaid, ""); };
+  saga.finish_compensated = [&end](Context& c) { return end.Finish(c, State::kCancelled, c.record.reason); };
+  return saga;
+}
+
+// A lease of nothing: the first instance that looks for orphans runs the saga, within its scan interval.
+PaymentIntake::PaymentIntake(postgres::Options options, std::string saga_owner)
+    : store_(postgres::Named(std::move(options), "payments"), std::move(saga_owner), absl::ZeroDuration()),
+      begun_(Handled("begun")),
+      repeats_(Handled("repeated")),
+      unreadable_(Handled("unreadable")) {}
+
+absl::Status PaymentIntake::Apply(std::span<const events::Event> events) {
+  absl::Status result;
+  for (const events::Event& event : events) result.Update(Apply(event));
+  return result;
+}
+
+absl::Status PaymentIntake::Apply(const events::Event& event) {
+  PaymentEvent data;
+  if (!data.ParseFromString(event.data) || !validation::IsUuid(data.order_id())) {
+    telemetry::Error("an event of payment cannot be read", {{"event_id", event.id()}});
+    unreadable_.Increment();
+    return absl::OkStatus();
+  }
+  const OrderKey key{data.user_id(), absl::AsciiStrToLower(data.order_id())};
+  const absl::StatusOr<std::vector<std::optional<Order>>> orders = store_.Read({&key, 1});
+  if (!orders.ok()) return orders.status();
+  if (!orders->front().has_value()) {
+    // Not by this fleet: an order is written before its payment is created.
+    telemetry::Error("a payment of an unknown order", {{"order_id", key.order_id}, {"event_id", event.id()}});
+    unreadable_.Increment();
+    return absl::OkStatus();
+  }
+  const Order& order = *orders->front();
+  const std::optional<Order> next = Next(order, data.kind());
+  if (!next.has_value()) return absl::OkStatus();
+  // Still on its way to AWAITING_PAYMENT, or already on its way from there: then the next look finds it further on.
+  if (order.state == State::kReserved) return absl::UnavailableError("the order is in between");
+  if (order.state != State::kAwaitingPayment) {
+    repeats_.Increment();
+    return absl::OkStatus();
+  }
+  const bool paid = next->state == State::kReserved;
+  const Change change{*next, EventOf(*next, event.traceparent),
+                      MakeRecord(paid ? kCompletePayment : kCancel, *next, event.traceparent), Change::Saga::kBegins};
+  const absl::StatusOr<std::vector<ChangeResult>> changed = store_.Apply({&change, 1});
+  if (!changed.ok()) return changed.status();
+  if (changed->front() == ChangeResult::kStale) return absl::UnavailableError("the order has just changed");
+  begun_.Increment();
+  return absl::OkStatus();
+}
+
+}  // namespace flotilla::order

@@ -1,0 +1,41 @@
+// Orders that the external provider is paid for: RESERVED -> AWAITING_PAYMENT, and on by what payment's events tell.
+#pragma once
+
+#include <span>
+
+#include "absl/status/status.h"
+#include "events/log.h"
+#include "order/store/order_store.h"
+#include "order/workflow/participants.h"
+#include "order/workflow/saga_end.h"
+#include "prometheus/counter.h"
+#include "saga/saga.h"
+
+namespace flotilla::order {
+
+inline constexpr char kOpenPayment[] = "open_payment";
+
+// From RESERVED to AWAITING_PAYMENT: tells payment to expect the provider's word.
+saga::Definition OpenPaymentSaga(Participants& participants, SagaEnd& end);
+// Paid: the stock is confirmed and the order PAID; where the hold is gone, the money goes back.
+saga::Definition CompletePaymentSaga(Participants& participants, SagaEnd& end);
+
+// The handler of payment's events. Blocking; one thread at a time.
+class PaymentIntake {
+ public:
+  PaymentIntake(postgres::Options options, std::string saga_owner);
+
+  // OK: what each event asks for is begun durably, once however often it comes, by a saga that any instance recovers
+  // at once. UNAVAILABLE where an order has not come so far: deliver it again.
+  absl::Status Apply(std::span<const events::Event> events);
+
+ private:
+  absl::Status Apply(const events::Event& event);
+
+  OrderStore store_;
+  prometheus::Counter& begun_;
+  prometheus::Counter& repeats_;
+  prometheus::Counter& unreadable_;
+};
+
+}  // namespace flotilla::order

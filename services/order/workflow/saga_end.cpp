@@ -1,0 +1,25 @@
+#include "order/workflow/saga_end.h"
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "order/codec/codec.h"
+
+namespace flotilla::order {
+
+async::Task<absl::Status> SagaEnd::Commit(saga::Context& context, Order order) {
+  const absl::StatusOr<ChangeResult> changed =
+      co_await orders_.Apply({order, EventOf(order, context.record.traceparent), context.record, Change::Saga::kEnds});
+  if (!changed.ok()) co_return changed.status();
+  if (*changed == ChangeResult::kStale) co_return saga::Lost();
+  hub_.Publish(order);
+  co_return absl::OkStatus();
+}
+
+async::Task<absl::Status> SagaEnd::Finish(saga::Context& context, State state, std::string reason) {
+  const absl::StatusOr<Order> before = Decode(context.record.data);
+  if (!before.ok()) co_return before.status();
+  co_return co_await Commit(context, Advance(*before, state, absl::Now(), std::move(reason)));
+}
+
+}  // namespace flotilla::order

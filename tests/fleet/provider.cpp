@@ -1,0 +1,82 @@
+#include "fleet/provider.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <array>
+#include <random>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace flotilla::fleet {
+namespace {
+
+// On its own, not by the service's code: they must agree by the contract.
+std::string Sign(const std::string& secret, const std::string& text) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &size);
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), size});
+}
+
+}  // namespace
+
+std::string Provider::Send(const Callback& callback) { return Call(callback, secret_); }
+
+std::string Provider::Forge(const Callback& callback) { return Call(callback, secret_ + "?"); }
+
+std::string Provider::Call(const Callback& callback, const std::string& secret) {
+  payment::v1::HandleCallbackRequest request;
+  request.set_body(absl::StrCat(R"({"event_id":")", callback.event_id, R"(","reference":")", callback.reference,
+                                R"(","status":")", callback.succeeded ? "succeeded" : "failed", R"(","amount":)",
+                                callback.amount, R"(,"currency":")", callback.currency, R"("})"));
+  request.set_timestamp(absl::StrCat(absl::ToUnixSeconds(absl::Now() - callback.age)));
+  request.set_signature(Sign(secret, request.timestamp() + "." + request.body()));
+  grpc::ClientContext context;
+  SetCall(context, "", 5000);
+  payment::v1::HandleCallbackResponse response;
+  const grpc::Status status = payments_->HandleCallback(&context, request, &response);
+  if (status.ok()) return "";
+  const std::string reason = Explain(status).reason;
+  return reason.empty() ? absl::StrCat("code ", status.error_code()) : reason;
+}
+
+void Provider::Storm(const std::string& reference, std::int64_t amount, unsigned seed) {
+  std::minstd_rand random(seed);
+  const Callback word{.event_id = "evt-" + reference, .reference = reference, .amount = amount};
+  Callback other = word;
+  other.event_id += "-again";
+  Callback contradiction = word;
+  contradiction.event_id += "-no";
+  contradiction.succeeded = false;
+  Callback stale = contradiction;
+  stale.age = absl::Minutes(6);
+  Callback wrong = word;
+  wrong.event_id += "-wrong";
+  wrong.amount += 1;
+  bool spoken = false;
+  for (int i = 0; i < 12 || !spoken; ++i) {
+    switch (random() % 6) {
+      case 0:
+        Forge(contradiction);
+        break;
+      case 1:
+        Send(stale);
+        break;
+      case 2:
+        Send(wrong);
+        break;
+      case 3:
+        if (spoken) Send(contradiction);
+        break;
+      default:
+        // A provider repeats itself until it is heard.
+        if (Send(random() % 2 == 0 ? word : other).empty()) spoken = true;
+    }
+  }
+}
+
+}  // namespace flotilla::fleet
