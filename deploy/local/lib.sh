@@ -110,6 +110,8 @@ create_databases() {
   local service
   for service in "${SERVICES[@]}"; do secret "$service" >/dev/null; done
   SECRETS=$DATA/secrets PGHOST=127.0.0.1 PGPORT=$PORT_POSTGRES PGUSER=postgres "$ROOT/deploy/postgres/databases.sh"
+  { printf '\\set password %s\n' "$(secret payment_owner)"; cat "$ROOT/deploy/postgres/payment_owner.sql"; } |
+    psql_admin -d flotilla_payment
 }
 
 uri_of() { echo "postgresql://flotilla_$1:$(secret "$1")@127.0.0.1:$PORT_POSTGRES/flotilla_$1"; }
@@ -153,6 +155,9 @@ start_service() {  # start_service <service> [flags...]
   port=$(port_of "$service")
   require_free_port "$service" "$port"
   # The connection string holds a password, so it goes by the environment, not by the command line.
+  if [ "$service" = payment ]; then
+    local -x FLOTILLA_OWNER_POSTGRES="postgresql://flotilla_payment_owner:$(secret payment_owner)@127.0.0.1:$PORT_POSTGRES/flotilla_payment"
+  fi
   FLOTILLA_POSTGRES=$(uri_of "$service") start_process "$service" "$BIN/flotilla-$service" \
     --listen="127.0.0.1:$port" --metrics_listen="127.0.0.1:$((port + METRICS_OFFSET))" \
     --etcd="127.0.0.1:$PORT_ETCD" --redis="127.0.0.1:$PORT_REDIS" --nats="nats://127.0.0.1:$PORT_NATS" "$@"
