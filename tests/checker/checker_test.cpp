@@ -576,9 +576,9 @@ std::vector<Bug> Bugs() {
        "went back to somebody else"},
       {"RefundedMoreThanCaptured",
        2,
-       {{"payment", Transfer(90, 3, 2, 3, 601, Uuid(1)) + account(2, -601) + account(3, 601) +
-                        Refund(Uuid(1), 601, 90) + "UPDATE charge SET refunded = 601" + order(1)}},
-       "601 refunded of 600 captured"},
+       {{"payment", Transfer(90, 3, 2, 5, 1, Uuid(3)) + account(2, -1) + account(5, 1) + Refund(Uuid(3), 1, 90) +
+                        "UPDATE charge SET refunded = 251" + order(3)}},
+       "251 refunded of 250 captured"},
       {"RefundRowWithoutMoney", 2, {{"payment", Refund(Uuid(1), 5, 10)}}, "refunded is 0, its refunds come to 5"},
       {"SettledWithoutTransfers",
        2,
