@@ -17,11 +17,11 @@ constexpr std::size_t kItemsPerTransaction = 1024;
 Ledger::Ledger(const Options& options)
     : charges_({.name = "charge", .max_batch = 512, .max_queue = 8192},
                [options](int) {
-                 return
-                     [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "charge"))](const auto& requests) {
-                       return batch::FlushTogether<ChargeResult>(requests, kItemsPerTransaction,
-                                                                 [&](auto items) { return store->Charge(items); });
-                     };
+                 return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "charge"))](
+                            const auto& requests) {
+                   return batch::FlushTogether<ChargeResult>(requests, kItemsPerTransaction,
+                                                             [&](auto items) { return store->Charge(items); });
+                 };
                }),
       actions_({.name = "action", .max_batch = 512, .max_queue = 8192},
                [options](int) {
@@ -36,9 +36,8 @@ Ledger::Ledger(const Options& options)
                  };
                }),
       accounts_({.name = "account", .max_batch = 512}, [options](int) {
-        return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "account"))](const auto& commands) {
-          return FlushAccounts(*store, commands);
-        };
+        return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "account"))](
+                   const auto& commands) { return FlushAccounts(*store, commands); };
       }) {}
 
 async::Task<absl::StatusOr<std::vector<ChargeResult>>> Ledger::Charge(std::vector<ChargeCommand> commands) {
