@@ -126,9 +126,9 @@ TEST_F(StockKeepingTest, AHundredThousandSkusComeInWithProgressAndAreSoldEverywh
   const auto report = Call(&InventoryService::Stub::ReconcileStock, reconcile);
   EXPECT_EQ(report.comparisons_size(), 11);
   EXPECT_EQ(report.comparisons(10).sku(), "import-99999");
-  EXPECT_TRUE(report.comparisons(10).has_gate_available());
+  EXPECT_TRUE(report.comparisons(10).in_gate());
   EXPECT_EQ(report.comparisons(10).drift(), 0);
-  EXPECT_FALSE(report.comparisons(0).has_gate_available());
+  EXPECT_FALSE(report.comparisons(0).in_gate());
 }
 
 TEST_F(StockKeepingTest, ABadSkuEndsTheImportWhereItStands) {

@@ -230,6 +230,7 @@ v1::ReconcileStockResponse::Comparison ToProto(const Comparison& comparison) {
   out.set_sku(comparison.sku);
   out.set_sql_available(comparison.available);
   if (comparison.gate.has_value()) {
+    out.set_in_gate(true);
     out.set_gate_available(*comparison.gate);
     out.set_drift(*comparison.gate - comparison.available);
   }
