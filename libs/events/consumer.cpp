@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,7 @@ constexpr std::int64_t kFetchMs = 250;  // also how long a stop may take
 constexpr absl::Duration kCheckInterval = absl::Seconds(1);
 constexpr absl::Duration kReconnectWait = absl::Milliseconds(250);
 constexpr absl::Duration kMinBackoff = absl::Milliseconds(20);
+constexpr absl::Duration kMinPostponement = absl::Milliseconds(50);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
 
 class Messages {
@@ -30,6 +32,21 @@ class Messages {
   std::span<natsMsg*> span() const { return {list.Msgs, static_cast<std::size_t>(list.Count)}; }
   natsMsgList list{nullptr, 0};
 };
+
+// A fault of the moment, not of the event: tried again for ever.
+bool IsTransient(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
 
 const char* Header(natsMsg* message, const char* name) {
   const char* value = nullptr;
@@ -54,8 +71,7 @@ Event Parse(natsMsg* message) {
 }  // namespace
 
 struct Consumer::Impl {
-  Impl(ConsumerOptions o, std::function<absl::Status(std::span<const Event>)> a)
-      : options(std::move(o)), apply(std::move(a)), batch_limit(options.max_batch) {
+  Impl(ConsumerOptions o, Apply a, Bury b) : options(std::move(o)), apply(std::move(a)), bury(std::move(b)) {
     thread = std::thread([this] { Run(); });
   }
 
@@ -78,6 +94,7 @@ struct Consumer::Impl {
                            {{"consumer", options.durable}, {"error", std::string(status.message())}});
       }
       failing = true;
+      postponed.clear();  // before what they came from; they come again when the ack wait is over
       subscription.reset();
       js.reset();
       stop.WaitFor(kReconnectWait);
@@ -153,9 +170,10 @@ struct Consumer::Impl {
   }
 
   absl::Status FetchAndApply() {
+    Return();
     Messages messages;
     const absl::Time started = absl::Now();
-    natsStatus status = Fetch(messages, batch_limit, true);
+    natsStatus status = Fetch(messages, options.max_batch, true);
     if (status == NATS_TIMEOUT && absl::Now() - started < absl::Milliseconds(kFetchMs / 2) && !stop.IsSet()) {
       // A server that answers no_wait at once even so: wait for one message in the plain way.
       status = Fetch(messages, 1, false);
@@ -166,34 +184,75 @@ struct Consumer::Impl {
     std::vector<Event> events;
     events.reserve(messages.span().size());
     for (natsMsg* message : messages.span()) events.push_back(Parse(message));
-    absl::Status applied;
-    try {
-      applied = apply(events);
-    } catch (const std::exception& error) {
-      applied = absl::InternalError(error.what());
-    }
-    if (applied.ok()) {
-      for (natsMsg* message : messages.span()) natsMsg_Ack(message, nullptr);
-      consumed.Increment(static_cast<double>(events.size()));
-      batch_limit = std::min(options.max_batch, 2 * batch_limit);
-      backoff = kMinBackoff;
-      return absl::OkStatus();
-    }
-    telemetry::Warning("consumer: events not applied, they come again", {{"consumer", options.durable},
-                                                                         {"events", absl::StrCat(events.size())},
-                                                                         {"first", events.front().id()},
-                                                                         {"error", std::string(applied.message())}});
-    // Smaller and smaller batches: one event that cannot be applied does not hold up the others.
-    batch_limit = std::max(1, batch_limit / 2);
-    // The wait is here, not in the nak: nats-server 2.9 redelivers after a delayed nak only when the ack wait is over.
-    stop.WaitFor(backoff);
-    for (natsMsg* message : messages.span()) natsMsg_Nak(message, nullptr);
-    backoff = std::min(2 * backoff, kMaxBackoff);
+    Handle(messages.span(), events);
     return absl::OkStatus();
   }
 
+  // An event that cannot be applied is found by halving, so it holds up none of the others.
+  void Handle(std::span<natsMsg*> messages, std::span<const Event> events) {
+    absl::Status status;
+    try {
+      status = apply(events);
+    } catch (const std::exception& error) {
+      status = absl::InternalError(error.what());
+    }
+    if (status.ok()) {
+      for (natsMsg* message : messages) natsMsg_Ack(message, nullptr);
+      for (const Event& event : events) tries.erase(event.id());
+      consumed.Increment(static_cast<double>(events.size()));
+      backoff = kMinBackoff;
+    } else if (IsTransient(status)) {
+      Warn(events, status);
+      // The wait is here, not in the nak: nats-server 2.9 redelivers after a delayed nak only when the ack wait is
+      // over.
+      stop.WaitFor(backoff);
+      for (natsMsg* message : messages) natsMsg_Nak(message, nullptr);
+      backoff = std::min(2 * backoff, kMaxBackoff);
+    } else if (events.size() > 1) {
+      const std::size_t half = events.size() / 2;
+      Handle(messages.first(half), events.first(half));
+      Handle(messages.subspan(half), events.subspan(half));
+    } else {
+      Refused(messages.front(), events.front(), status);
+    }
+  }
+
+  void Refused(natsMsg*& message, const Event& event, const absl::Status& status) {
+    Warn({&event, 1}, status);
+    const int count = ++tries[event.id()];
+    if (bury && count >= options.max_tries) {
+      const absl::Status buried = bury(event, status);
+      if (buried.ok()) {
+        natsMsg_Ack(message, nullptr);
+        tries.erase(event.id());
+        return;
+      }
+      Warn({&event, 1}, buried);
+    }
+    const absl::Duration wait = kMinPostponement * (std::int64_t{1} << std::min(count, 7));
+    postponed.push_back({NatsMessage(std::exchange(message, nullptr)), absl::Now() + std::min(wait, kMaxBackoff)});
+  }
+
+  // Has postponed events delivered again whose time has come.
+  void Return() {
+    const absl::Time now = absl::Now();
+    std::erase_if(postponed, [now](const Postponed& each) {
+      if (each.until > now) return false;
+      natsMsg_Nak(each.message.get(), nullptr);
+      return true;
+    });
+  }
+
+  void Warn(std::span<const Event> events, const absl::Status& status) {
+    telemetry::Warning("consumer: events not applied, they come again", {{"consumer", options.durable},
+                                                                         {"events", absl::StrCat(events.size())},
+                                                                         {"first", events.front().id()},
+                                                                         {"error", std::string(status.message())}});
+  }
+
   const ConsumerOptions options;
-  const std::function<absl::Status(std::span<const Event>)> apply;
+  const Apply apply;
+  const Bury bury;
   prometheus::Counter& consumed =
       telemetry::Counter("flotilla_events_consumed_total", "Events applied and acknowledged.");
 
@@ -204,14 +263,19 @@ struct Consumer::Impl {
   JetStream js;
   NatsSubscription subscription;
   absl::Time next_check = absl::InfinitePast();
-  int batch_limit;
   absl::Duration backoff = kMinBackoff;
+  std::unordered_map<std::string, int> tries;  // of events that were refused by themselves
+  struct Postponed {
+    NatsMessage message;
+    absl::Time until;
+  };
+  std::vector<Postponed> postponed;
 
   std::thread thread;
 };
 
-Consumer::Consumer(ConsumerOptions options, std::function<absl::Status(std::span<const Event>)> apply)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(apply))) {}
+Consumer::Consumer(ConsumerOptions options, Apply apply, Bury bury)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(apply), std::move(bury))) {}
 Consumer::~Consumer() = default;
 
 }  // namespace flotilla::events

@@ -71,7 +71,10 @@ class Relay {
 };
 
 // A durable JetStream pull consumer on a thread of its own. `apply` gets a batch and stores effects and event ids in
-// one transaction; OK acks the batch, anything else has it delivered again. Delivery is at least once and may repeat.
+// one transaction; OK acks the batch. Delivery is at least once and may repeat. UNAVAILABLE and other faults of the
+// moment have the batch delivered again, for ever. Any other error has the batch halved until the event that causes it
+// stands alone; that one comes again max_tries times, then it is given to `bury` and acked once that is OK (without
+// `bury` it comes again for ever). Meanwhile later events go on.
 class Consumer {
  public:
   struct ConsumerOptions {
@@ -80,8 +83,11 @@ class Consumer {
     std::string subject;
     std::string durable;  // consumer name, shared by all instances of one service
     int max_batch = 256;
+    int max_tries = 5;
   };
-  Consumer(ConsumerOptions options, std::function<absl::Status(std::span<const Event>)> apply);
+  using Apply = std::function<absl::Status(std::span<const Event>)>;
+  using Bury = std::function<absl::Status(const Event& event, const absl::Status& reason)>;
+  Consumer(ConsumerOptions options, Apply apply, Bury bury = {});
   ~Consumer();  // stops and joins
 
  private:
