@@ -5,18 +5,30 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "flotilla/notify/v1/notify_admin_service.pb.h"
 #include "flotilla/notify/v1/notify_service.pb.h"
 #include "notify/domain/notification.h"
-#include "notify/store/inbox.h"
+#include "notify/store/dead_letter_store.h"
+#include "notify/store/mailbox_store.h"
 
 namespace flotilla::notify {
 
-absl::StatusOr<Inbox::Query> Parse(const std::string& user_id, const v1::ListNotificationsRequest& request);
+absl::Status CheckUser(const std::string& user_id);
+
+absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::ListNotificationsRequest& request);
 // The sequence to go on after.
 absl::StatusOr<std::int64_t> Parse(const std::string& user_id, const v1::SubscribeRequest& request);
+absl::Status Check(const std::string& user_id, const v1::MarkReadRequest& request);
+absl::StatusOr<Preferences> Parse(const std::string& user_id, const v1::SetPreferencesRequest& request);
+absl::StatusOr<DeadLetterStore::Query> Parse(const v1::ListDeadLettersRequest& request);
+absl::Status Check(const v1::RedeliverDeadLetterRequest& request);
 
 void Fill(const Notification& notification, v1::Notification* proto);
+void Fill(const MailboxStore::Summary& summary, v1::Mailbox* proto);
+void Fill(const Preferences& preferences, v1::Preferences* proto);
+void Fill(const DeadLetter& letter, v1::DeadLetter* proto);
 // The token of the page after `last`: opaque to clients.
 std::string PageToken(const Notification& last);
+std::string PageToken(const DeadLetter& last);
 
 }  // namespace flotilla::notify

@@ -52,7 +52,7 @@ TEST(Convert, Notification) {
         .event_id = "o/3",
         .type = "order.paid",
         .order_id = "o",
-        .text = "text",
+        .values = {{"order", "7"}},
         .occurred_at = absl::FromUnixMicros(1'700'000'000'123'456)},
        &proto);
   EXPECT_EQ(proto.sequence(), 3);

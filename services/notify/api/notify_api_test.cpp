@@ -21,11 +21,12 @@ class User final : public rpc::Interceptor {
 };
 
 struct Instance {
-  explicit Instance(const postgres::Options& options)
+  explicit Instance(const postgres::Options& options, NotifyApi::Options api_options = {})
       : inbox(options),
+        stores(options),
         listener(
             options, [this](const auto& users) { hub.Wake(users); }, [this] { hub.WakeAll(); }),
-        api(server, inbox, hub) {
+        api(server, inbox, stores, hub, api_options) {
     server.AddInterceptor(std::make_shared<User>());
     EXPECT_TRUE(server.Start().ok());
     stub = v1::NotifyService::NewStub(
@@ -34,6 +35,7 @@ struct Instance {
   ~Instance() { server.Shutdown(absl::Seconds(5)); }
 
   Inbox inbox;
+  StoreCalls stores;
   Hub hub;
   Listener listener;
   rpc::Server server{{}};
@@ -53,7 +55,7 @@ class NotifyApiTest : public testing::Test {
                                      .event_id = absl::StrCat("e/", ++events_),
                                      .type = "order.paid",
                                      .order_id = "00000000-0000-7000-8000-000000000001",
-                                     .text = "text",
+                                     .values = {{"order", "7"}},
                                      .occurred_at = absl::FromUnixMicros(events_)});
     }
     const auto applied = store_.Apply(batch);
@@ -121,6 +123,129 @@ TEST_F(NotifyApiTest, ASubscriberSeesThePastAndThenEveryNewOne) {
   }
   context->TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(NotifyApiTest, ASubscriberGoesOnWhereItStoppedOnAnotherInstance) {
+  auto one = std::make_unique<Instance>(database_.options());
+  Tell("anna", 3);
+  v1::SubscribeRequest request;
+  v1::SubscribeResponse response;
+  {
+    auto context = As("anna");
+    auto stream = one->stub->Subscribe(context.get(), request);
+    for (int i = 1; i <= 2; ++i) ASSERT_TRUE(stream->Read(&response));
+    request.set_after_sequence(response.notification().sequence());
+    context->TryCancel();
+  }
+  one.reset();
+  Tell("anna", 2);
+  const Instance two(database_.options());
+  auto context = As("anna");
+  auto stream = two.stub->Subscribe(context.get(), request);
+  for (std::int64_t i = 3; i <= 5; ++i) {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.notification().sequence(), i);
+  }
+}
+
+TEST_F(NotifyApiTest, AnIdleStreamHasHeartbeatsThatTellWhereToGoOn) {
+  const Instance instance(database_.options(), {.limits = {}, .heartbeat = absl::Milliseconds(50)});
+  MailboxStore mailboxes(database_.options());
+  ASSERT_TRUE(mailboxes.WritePreferences("anna", {.language = "", .muted = {{"order.paid", kStream}}}).ok());
+  Tell("anna", 4);  // none of them for the stream
+  auto context = As("anna");
+  auto stream = instance.stub->Subscribe(context.get(), {});
+  v1::SubscribeResponse response;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(stream->Read(&response));
+    ASSERT_TRUE(response.has_heartbeat()) << response.DebugString();
+    EXPECT_EQ(response.heartbeat().sequence(), 4);
+  }
+}
+
+TEST_F(NotifyApiTest, TooManyStreamsAreRefusedUntilOneEnds) {
+  const Instance instance(database_.options(), {.limits = {.all = 3, .a_user = 2}});
+  Tell("anna", 1);
+  Tell("bert", 1);
+  Tell("carl", 1);
+  const auto open = [&](grpc::ClientContext* context) {
+    auto stream = instance.stub->Subscribe(context, {});
+    v1::SubscribeResponse response;
+    return stream->Read(&response) ? grpc::Status::OK : stream->Finish();
+  };
+  auto one = As("anna"), two = As("anna"), three = As("anna"), four = As("bert"), five = As("carl");
+  EXPECT_TRUE(open(one.get()).ok());
+  EXPECT_TRUE(open(two.get()).ok());
+  EXPECT_EQ(open(three.get()).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << "of one user";
+  EXPECT_TRUE(open(four.get()).ok());
+  EXPECT_EQ(open(five.get()).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << "of all";
+  one->TryCancel();
+  grpc::Status status;
+  for (const absl::Time end = absl::Now() + absl::Seconds(15); absl::Now() < end;) {
+    auto again = As("carl");
+    status = open(again.get());
+    if (status.ok()) break;
+  }
+  EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(NotifyApiTest, ASlowReaderHurtsNobody) {
+  const Instance instance(database_.options());
+  auto slow_context = As("anna"), fast_context = As("anna");
+  // It reads nothing, and its side takes next to nothing.
+  grpc::ChannelArguments small;
+  small.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1024);
+  small.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto slow_stub = v1::NotifyService::NewStub(grpc::CreateCustomChannel(
+      absl::StrCat("127.0.0.1:", instance.server.port()), grpc::InsecureChannelCredentials(), small));
+  auto slow = slow_stub->Subscribe(slow_context.get(), {});
+  auto fast = instance.stub->Subscribe(fast_context.get(), {});
+  v1::SubscribeResponse response;
+  for (std::int64_t i = 1; i <= 3000; ++i) {
+    if (i % 100 == 1) Tell("anna", 100);
+    ASSERT_TRUE(fast->Read(&response));
+    ASSERT_EQ(response.notification().sequence(), i);
+  }
+  // Late, but complete.
+  for (std::int64_t i = 1; i <= 3000; ++i) {
+    ASSERT_TRUE(slow->Read(&response));
+    ASSERT_EQ(response.notification().sequence(), i);
+  }
+}
+
+TEST_F(NotifyApiTest, TheMailboxIsMarkedFilteredAndMutedByItsOwner) {
+  const Instance instance(database_.options());
+  Tell("anna", 3);
+  v1::MarkReadRequest mark;
+  v1::MarkReadResponse marked;
+  EXPECT_EQ(instance.stub->MarkRead(As("anna").get(), mark, &marked).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  mark.set_through_sequence(2);
+  ASSERT_TRUE(instance.stub->MarkRead(As("anna").get(), mark, &marked).ok());
+  EXPECT_EQ(marked.mailbox().unread_count(), 1);
+  EXPECT_EQ(marked.mailbox().last_sequence(), 3);
+
+  v1::SetPreferencesRequest wishes;
+  wishes.mutable_preferences()->set_language("de");
+  auto* muted = wishes.mutable_preferences()->add_muted_types();
+  muted->set_type("order.reserved");
+  muted->add_channels(v1::CHANNEL_MAILBOX);
+  v1::SetPreferencesResponse wished;
+  ASSERT_TRUE(instance.stub->SetPreferences(As("anna").get(), wishes, &wished).ok());
+  v1::GetPreferencesResponse preferences;
+  ASSERT_TRUE(instance.stub->GetPreferences(As("anna").get(), {}, &preferences).ok());
+  EXPECT_EQ(preferences.preferences().DebugString(), wishes.preferences().DebugString());
+  Tell("anna", 1);
+
+  v1::ListNotificationsRequest list;
+  list.set_unread_only(true);
+  v1::ListNotificationsResponse listed;
+  ASSERT_TRUE(instance.stub->ListNotifications(As("anna").get(), list, &listed).ok());
+  ASSERT_EQ(listed.notifications_size(), 2);
+  EXPECT_EQ(listed.notifications(0).sequence(), 3);
+  EXPECT_EQ(listed.notifications(1).text(), "Ihre Bestellung 7 ist bezahlt.");
+  v1::GetMailboxResponse mailbox;
+  ASSERT_TRUE(instance.stub->GetMailbox(As("bert").get(), {}, &mailbox).ok());
+  EXPECT_EQ(mailbox.mailbox().unread_count(), 0);
 }
 
 TEST_F(NotifyApiTest, AStoppingServerEndsItsStreams) {

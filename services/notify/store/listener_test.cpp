@@ -25,7 +25,7 @@ Batch News(int users, const std::string& round) {
                                    .event_id = absl::StrCat(round, "/", i),
                                    .type = "order.paid",
                                    .order_id = "00000000-0000-7000-8000-000000000001",
-                                   .text = "text",
+                                   .values = {{"order", "7"}},
                                    .occurred_at = absl::UnixEpoch()});
   }
   return batch;

@@ -1,5 +1,6 @@
-// Notifications in PostgreSQL. One method is one transaction over a whole batch. Blocking and single-threaded: one
-// object a thread; any number of them may work on one database. Errors: see Session::Transact.
+// Notifications in PostgreSQL: what the many users' traffic needs. One method is one transaction over a whole batch.
+// Blocking and single-threaded: one object a thread; any number of them may work on one database. Errors: see
+// Session::Transact.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +11,16 @@
 
 #include "absl/status/statusor.h"
 #include "notify/domain/notification.h"
+#include "notify/store/apply.h"
 #include "postgres/session.h"
 
 namespace flotilla::notify {
-
-// The channel on which Apply tells whose lists have grown: user ids, separated by spaces, sent with the commit.
-inline constexpr char kChannel[] = "notification";
 
 class NotificationStore {
  public:
   explicit NotificationStore(postgres::Options options) : session_(std::move(options)) {}
 
-  struct Applied {
-    std::int64_t notifications = 0;
-    std::int64_t dead_letters = 0;
-  };
-  // Stores what comes from events that were not handled before, and the events as handled. Ids and texts are free of
-  // NUL and valid UTF-8; users are names (see validation.h). What the batch repeats counts once.
+  // See apply.h.
   absl::StatusOr<Applied> Apply(const Batch& batch);
 
   struct Query {
@@ -34,7 +28,7 @@ class NotificationStore {
     std::int64_t after = 0;  // sequence
     int limit = 0;
   };
-  // One list a query, oldest first.
+  // One list a query, oldest first, whatever the channels.
   absl::StatusOr<std::vector<std::vector<Notification>>> Read(std::span<const Query> queries);
 
  private:

@@ -25,7 +25,7 @@ Notification Note(const std::string& user, const std::string& event_id, const st
           .event_id = event_id,
           .type = type,
           .order_id = kOrder,
-          .text = "Your \"order\" \\ {is} 'paid', NULL.",
+          .values = {{"order", "\"7\" \\ {is} 'x', NULL"}},
           .occurred_at = absl::FromUnixMicros(1'700'000'000'123'456)};
 }
 
@@ -50,7 +50,13 @@ class NotificationStoreTest : public testing::Test {
 
 TEST_F(NotificationStoreTest, ABatchAppliedTwiceHasOneEffect) {
   const Batch batch = {.notifications = {Note("anna", "a/1"), Note("bert", "b/1"), Note("anna", "a/2")},
-                       .dead_letters = {{"x/1", "x", "t", std::string("\0\xff", 2), "why"}}};
+                       .dead_letters = {{.event_id = "x/1",
+                                         .source = "order",
+                                         .stream_id = "x",
+                                         .sequence = 1,
+                                         .type = "t",
+                                         .data = std::string("\0\xff", 2),
+                                         .reason = "why"}}};
   auto applied = store_.Apply(batch);
   ASSERT_TRUE(applied.ok()) << applied.status();
   EXPECT_EQ(applied->notifications, 3);
@@ -73,7 +79,7 @@ TEST_F(NotificationStoreTest, WhatIsReadIsWhatWasWritten) {
   EXPECT_EQ(list[0].user_id, "anna");
   EXPECT_EQ(list[0].type, expected.type);
   EXPECT_EQ(list[0].order_id, kOrder);
-  EXPECT_EQ(list[0].text, expected.text);
+  EXPECT_EQ(list[0].text, "Your order \"7\" \\ {is} 'x', NULL is paid.");
   EXPECT_EQ(list[0].occurred_at, expected.occurred_at);
 }
 

@@ -1,15 +1,12 @@
 #include "notify/workflow/intake.h"
 
 #include "flotilla/order/v1/order_event.pb.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "notify/store/migrations.h"
 #include "postgres/test_database.h"
 
 namespace flotilla::notify {
 namespace {
-
-using testing::SizeIs;
 
 constexpr char kOrder[] = "00000000-0000-7000-8000-00000000000a";
 
@@ -25,19 +22,6 @@ events::Event Make(const std::string& type, std::int64_t version, const std::str
           .type = type,
           .data = data.SerializeAsString(),
           .occurred_at = absl::FromUnixMicros(1'700'000'000'123'456)};
-}
-
-TEST(Decode, AnEventBecomesALineForItsUser) {
-  const std::vector<events::Event> events = {Make("order.paid", 2), Make("order.cancelled", 3, "SOLD_OUT")};
-  const Batch batch = Decode(events);
-  ASSERT_THAT(batch.notifications, SizeIs(2));
-  EXPECT_THAT(batch.dead_letters, SizeIs(0));
-  EXPECT_EQ(batch.notifications[0].user_id, "anna");
-  EXPECT_EQ(batch.notifications[0].event_id, std::string(kOrder) + "/2");
-  EXPECT_EQ(batch.notifications[0].type, "order.paid");
-  EXPECT_EQ(batch.notifications[0].order_id, kOrder);
-  EXPECT_EQ(batch.notifications[0].occurred_at, events[0].occurred_at);
-  EXPECT_EQ(batch.notifications[1].text, std::string("Your order ") + kOrder + " is cancelled: SOLD_OUT.");
 }
 
 // Whatever the bytes are, they end up in the database and hold nothing up.
@@ -78,7 +62,7 @@ TEST(Intake, PoisonIsKeptApartOnceAndTheRestGoesOn) {
   const int poisoned = static_cast<int>(events.size()) - 1;
   events.push_back(Make("order.cancelled", 99, "{\"'\\,NULL"));
 
-  Intake intake(database.options());
+  Intake intake(database.options(), "order");
   for (int round = 0; round < 2; ++round) {
     const absl::Status status = intake.Apply(events);
     ASSERT_TRUE(status.ok()) << status;
@@ -87,6 +71,22 @@ TEST(Intake, PoisonIsKeptApartOnceAndTheRestGoesOn) {
   EXPECT_EQ(database.Query("SELECT text LIKE '%{\"''\\\\,NULL.' FROM notification WHERE sequence = 2"), "t");
   EXPECT_EQ(database.Query("SELECT count(*) FROM handled_event"), std::to_string(events.size()));
   EXPECT_EQ(database.Query("SELECT count(*) FROM dead_letter"), std::to_string(poisoned));
+}
+
+TEST(Intake, AnEventThatIsGivenUpIsALetterOnceAndAHandledOneIsNot) {
+  const postgres::TestDatabase database;
+  ASSERT_TRUE(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)).ok());
+  Intake intake(database.options(), "order");
+  const events::Event applied = Make("order.paid", 1), refused = Make("order.paid", 2);
+  ASSERT_TRUE(intake.Apply({&applied, 1}).ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(intake.Bury(applied, absl::InternalError("too late")).ok());
+    EXPECT_TRUE(intake.Bury(refused, absl::InternalError(std::string("bad\0\xff", 5))).ok());
+  }
+  EXPECT_TRUE(intake.Apply({&refused, 1}).ok());
+  EXPECT_EQ(database.Query("SELECT count(*) FROM dead_letter"), "1");
+  EXPECT_EQ(database.Query("SELECT reason FROM dead_letter"), "bad\\x00\\xff");
+  EXPECT_EQ(database.Query("SELECT count(*) FROM notification"), "1");
 }
 
 }  // namespace

@@ -1,0 +1,25 @@
+// What events come to, written within a transaction.
+#pragma once
+
+#include <cstdint>
+
+#include "notify/domain/notification.h"
+#include "postgres/session.h"
+
+namespace flotilla::notify {
+
+// The channel on which Apply tells whose lists have grown: user ids, separated by spaces, sent with the commit.
+inline constexpr char kChannel[] = "notification";
+
+struct Applied {
+  std::int64_t notifications = 0;
+  std::int64_t dead_letters = 0;
+  bool deliveries = false;  // there may be something to send to webhooks
+};
+
+// Stores what comes from events that were not handled before, and the events as handled: notifications in their users'
+// words, with a delivery for each webhook that wants them, and dead letters. Ids and texts are free of NUL and valid
+// UTF-8; users are names (see validation.h). What the batch repeats counts once.
+Applied Apply(postgres::Transaction& transaction, const Batch& batch);
+
+}  // namespace flotilla::notify

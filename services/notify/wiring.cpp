@@ -1,0 +1,55 @@
+#include "notify/wiring.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/flags/flag.h"
+#include "events/log.h"
+#include "notify/api/notify_admin_api.h"
+#include "notify/api/notify_api.h"
+#include "notify/store/inbox.h"
+#include "notify/store/listener.h"
+#include "notify/store/migrations.h"
+#include "notify/store/stores.h"
+#include "notify/workflow/hub.h"
+#include "notify/workflow/intake.h"
+
+ABSL_FLAG(int, max_subscribers, 10'000, "Subscribe streams this instance takes at once.");
+ABSL_FLAG(absl::Duration, heartbeat, absl::Seconds(15), "After so long without news a stream gets a heartbeat.");
+
+namespace flotilla::notify {
+namespace {
+
+// One consumer a service whose events concern users.
+void Consume(runtime::Fleet& fleet, const std::string& source, const std::string& stream) {
+  auto* intake = fleet.Keep(std::make_unique<Intake>(fleet.postgres(), source));
+  fleet.Keep(std::make_unique<events::Consumer>(
+      events::Consumer::ConsumerOptions{.nats = fleet.nats(),
+                                        .stream = stream,
+                                        .subject = "flotilla." + source + ".event",
+                                        .durable = "notify",
+                                        .max_batch = 512},
+      [intake](auto events) { return intake->Apply(events); },
+      [intake](const auto& event, const auto& reason) { return intake->Bury(event, reason); }));
+}
+
+}  // namespace
+
+absl::Status Wire(runtime::Fleet& fleet) {
+  const auto postgres = fleet.postgres();
+  if (auto status = postgres::Migrate(postgres, Migrations(), absl::Seconds(60)); !status.ok()) return status;
+
+  auto* inbox = fleet.Keep(std::make_unique<Inbox>(postgres));
+  auto* stores = fleet.Keep(std::make_unique<StoreCalls>(postgres));
+  auto* hub = fleet.Keep(std::make_unique<Hub>());
+  fleet.Keep(
+      std::make_unique<Listener>(postgres, [hub](const auto& users) { hub->Wake(users); }, [hub] { hub->WakeAll(); }));
+  fleet.Keep(std::make_unique<NotifyApi>(fleet.server(), *inbox, *stores, *hub,
+                                         NotifyApi::Options{.limits = {.all = absl::GetFlag(FLAGS_max_subscribers)},
+                                                            .heartbeat = absl::GetFlag(FLAGS_heartbeat)}));
+  fleet.Keep(std::make_unique<NotifyAdminApi>(fleet.server(), *stores));
+  Consume(fleet, "order", "FLOTILLA_ORDER");
+  return absl::OkStatus();
+}
+
+}  // namespace flotilla::notify
