@@ -7,22 +7,29 @@
 #include "events/log.h"
 #include "notify/api/notify_admin_api.h"
 #include "notify/api/notify_api.h"
+#include "notify/api/webhook_api.h"
 #include "notify/store/inbox.h"
 #include "notify/store/listener.h"
 #include "notify/store/migrations.h"
 #include "notify/store/stores.h"
+#include "notify/workflow/dispatcher.h"
 #include "notify/workflow/hub.h"
 #include "notify/workflow/intake.h"
 
 ABSL_FLAG(int, max_subscribers, 10'000, "Subscribe streams this instance takes at once.");
+ABSL_FLAG(bool, webhook_allow_private, false,
+          "Webhooks may lead to http:// and to private addresses. For tests and closed networks.");
+ABSL_FLAG(absl::Duration, webhook_first_retry, absl::Seconds(5),
+          "Wait after a webhook's first failure; it doubles up to one hour.");
+ABSL_FLAG(int, webhook_attempts, 16, "After so many failures of one delivery its webhook is disabled.");
 ABSL_FLAG(absl::Duration, heartbeat, absl::Seconds(15), "After so long without news a stream gets a heartbeat.");
 
 namespace flotilla::notify {
 namespace {
 
 // One consumer a service whose events concern users.
-void Consume(runtime::Fleet& fleet, const std::string& source, const std::string& stream) {
-  auto* intake = fleet.Keep(std::make_unique<Intake>(fleet.postgres(), source));
+void Consume(runtime::Fleet& fleet, Dispatcher& dispatcher, const std::string& source, const std::string& stream) {
+  auto* intake = fleet.Keep(std::make_unique<Intake>(fleet.postgres(), source, [&dispatcher] { dispatcher.Wake(); }));
   fleet.Keep(std::make_unique<events::Consumer>(
       events::Consumer::ConsumerOptions{.nats = fleet.nats(),
                                         .stream = stream,
@@ -48,7 +55,13 @@ absl::Status Wire(runtime::Fleet& fleet) {
                                          NotifyApi::Options{.limits = {.all = absl::GetFlag(FLAGS_max_subscribers)},
                                                             .heartbeat = absl::GetFlag(FLAGS_heartbeat)}));
   fleet.Keep(std::make_unique<NotifyAdminApi>(fleet.server(), *stores));
-  Consume(fleet, "order", "FLOTILLA_ORDER");
+  const bool allow_private = absl::GetFlag(FLAGS_webhook_allow_private);
+  fleet.Keep(std::make_unique<WebhookApi>(fleet.server(), *stores, allow_private));
+  auto* dispatcher = fleet.Keep(std::make_unique<Dispatcher>(Dispatcher::Options{
+      .postgres = postgres,
+      .retry = {.first = absl::GetFlag(FLAGS_webhook_first_retry), .attempts = absl::GetFlag(FLAGS_webhook_attempts)},
+      .http = {.allow_private = allow_private}}));
+  Consume(fleet, *dispatcher, "order", "FLOTILLA_ORDER");
   return absl::OkStatus();
 }
 

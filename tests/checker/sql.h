@@ -189,8 +189,9 @@ inline constexpr char kKeyProblems[] = R"(
 
 // ---- notify
 
-inline constexpr char kHandledEvents[] = "SELECT event_id FROM handled_event";
-inline constexpr char kNotifications[] = "SELECT event_id, user_id FROM notification";
+// Of orders. Ids of other services' events begin with the service and a colon.
+inline constexpr char kHandledEvents[] = "SELECT event_id FROM handled_event WHERE event_id NOT LIKE '%:%'";
+inline constexpr char kNotifications[] = "SELECT event_id, user_id FROM notification WHERE event_id NOT LIKE '%:%'";
 
 inline constexpr char kNotificationProblems[] = R"(
   SELECT format('user %s: notifications %s to %s, %s of them', user_id, min(sequence), max(sequence), count(*))

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "errors/errors.h"
+#include "validation/validation.h"
 
 namespace flotilla::notify {
 namespace {
@@ -15,35 +16,18 @@ constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 1000;
 constexpr int kDefaultLetters = 20;  // they carry data
 constexpr int kMaxLetters = 100;
-constexpr int kMaxTypes = 50;
 constexpr int kMaxMarks = 1000;
 constexpr int kMaxMuted = 50;
-constexpr std::size_t kMaxType = 64;
 constexpr std::size_t kMaxEventId = 512;
 // A token of another service or list is not taken for one of ours.
 constexpr char kTokenMark[] = "n";
 constexpr char kLetterMark[] = "d";
-
-absl::Status BadToken() { return errors::InvalidField("page_token", "was not given by this service"); }
-
-absl::StatusOr<int> PageSize(int size, int usual, int most) {
-  if (size < 0 || size > most) return errors::InvalidField("page_size", absl::StrCat("must be 0 to ", most));
-  return size == 0 ? usual : size;
-}
-
-bool IsType(const std::string& text) {
-  return !text.empty() && text.size() <= kMaxType && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-  });
-}
 
 // An event's id, whatever service it is of.
 bool IsEventId(std::string_view text) {
   return text.size() <= kMaxEventId &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_isprint(c); });
 }
-
-constexpr char kTypeRule[] = "must be an event type, 1 to 64 characters of [A-Za-z0-9._-]";
 
 std::string LanguageRule() {
   std::string rule = "must be empty or one of";
@@ -55,8 +39,8 @@ std::string LanguageRule() {
 constexpr int kChannels[] = {0, kMailbox, kStream, kWebhook};
 
 absl::StatusOr<Mute> ParseMute(const v1::MutedType& muted, const std::string& field) {
-  if (muted.type() != "*" && !IsType(muted.type())) {
-    return errors::InvalidField(field + ".type", absl::StrCat(kTypeRule, ", or *"));
+  if (muted.type() != "*" && !validation::IsName(muted.type())) {
+    return errors::InvalidField(field + ".type", absl::StrCat(validation::kNameRule, ", or be *"));
   }
   Mute mute{.type = muted.type()};
   for (const int channel : muted.channels()) {
@@ -69,18 +53,29 @@ absl::StatusOr<Mute> ParseMute(const v1::MutedType& muted, const std::string& fi
   return mute;
 }
 
-void Set(absl::Time time, google::protobuf::Timestamp* proto) {
-  const std::int64_t micros = absl::ToUnixMicros(time);
-  proto->set_seconds(micros / 1'000'000);
-  proto->set_nanos(static_cast<int>(micros % 1'000'000) * 1000);
-}
-
 }  // namespace
 
 absl::Status CheckUser(const std::string& user_id) {
   if (!user_id.empty()) return absl::OkStatus();
   return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER",
                       "the call carries no user (metadata flotilla-user)");
+}
+
+absl::StatusOr<int> PageSize(int size, int usual, int most) {
+  if (size < 0 || size > most) return errors::InvalidField("page_size", absl::StrCat("must be 0 to ", most));
+  return size == 0 ? usual : size;
+}
+
+absl::Status BadToken() { return errors::InvalidField("page_token", "was not given by this service"); }
+
+absl::Status CheckTypes(const google::protobuf::RepeatedPtrField<std::string>& types, const std::string& field) {
+  constexpr int kMaxTypes = 50;
+  if (types.size() > kMaxTypes) return errors::InvalidField(field, "must be at most 50");
+  for (int i = 0; i < types.size(); ++i) {
+    if (!validation::IsName(types[i]))
+      return errors::InvalidField(absl::StrCat(field, "[", i, "]"), validation::kNameRule);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::ListNotificationsRequest& request) {
@@ -93,11 +88,8 @@ absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::
       (!token.starts_with(kTokenMark) || !absl::SimpleAtoi(token.substr(1), &query.after) || query.after < 1)) {
     return BadToken();
   }
-  if (request.types_size() > kMaxTypes) return errors::InvalidField("types", "must be at most 50");
-  for (int i = 0; i < request.types_size(); ++i) {
-    if (!IsType(request.types(i))) return errors::InvalidField(absl::StrCat("types[", i, "]"), kTypeRule);
-    query.types.push_back(request.types(i));
-  }
+  if (auto status = CheckTypes(request.types(), "types"); !status.ok()) return status;
+  query.types.assign(request.types().begin(), request.types().end());
   return query;
 }
 
@@ -165,16 +157,6 @@ absl::StatusOr<DeadLetterStore::Query> Parse(const v1::ListDeadLettersRequest& r
 absl::Status Check(const v1::RedeliverDeadLetterRequest& request) {
   if (!request.event_id().empty() && IsEventId(request.event_id())) return absl::OkStatus();
   return errors::InvalidField("event_id", "must be 1 to 512 printable ASCII characters");
-}
-
-void Fill(const Notification& notification, v1::Notification* proto) {
-  proto->set_sequence(notification.sequence);
-  proto->set_event_id(notification.event_id);
-  proto->set_type(notification.type);
-  proto->set_order_id(notification.order_id);
-  proto->set_text(notification.text);
-  Set(notification.occurred_at, proto->mutable_occur_time());
-  proto->set_read(notification.read);
 }
 
 void Fill(const MailboxStore::Summary& summary, v1::Mailbox* proto) {

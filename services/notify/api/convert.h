@@ -7,13 +7,17 @@
 #include "absl/status/statusor.h"
 #include "flotilla/notify/v1/notify_admin_service.pb.h"
 #include "flotilla/notify/v1/notify_service.pb.h"
-#include "notify/domain/notification.h"
+#include "notify/codec/codec.h"
 #include "notify/store/dead_letter_store.h"
 #include "notify/store/mailbox_store.h"
 
 namespace flotilla::notify {
 
 absl::Status CheckUser(const std::string& user_id);
+// 0 means `usual`.
+absl::StatusOr<int> PageSize(int size, int usual, int most);
+absl::Status BadToken();
+absl::Status CheckTypes(const google::protobuf::RepeatedPtrField<std::string>& types, const std::string& field);
 
 absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::ListNotificationsRequest& request);
 // The sequence to go on after.
@@ -23,7 +27,6 @@ absl::StatusOr<Preferences> Parse(const std::string& user_id, const v1::SetPrefe
 absl::StatusOr<DeadLetterStore::Query> Parse(const v1::ListDeadLettersRequest& request);
 absl::Status Check(const v1::RedeliverDeadLetterRequest& request);
 
-void Fill(const Notification& notification, v1::Notification* proto);
 void Fill(const MailboxStore::Summary& summary, v1::Mailbox* proto);
 void Fill(const Preferences& preferences, v1::Preferences* proto);
 void Fill(const DeadLetter& letter, v1::DeadLetter* proto);

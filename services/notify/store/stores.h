@@ -3,14 +3,16 @@
 
 #include "batch/offload.h"
 #include "notify/store/dead_letter_store.h"
+#include "notify/store/endpoint_store.h"
 #include "notify/store/mailbox_store.h"
 
 namespace flotilla::notify {
 
 struct Stores {
-  explicit Stores(const postgres::Options& options) : mailboxes(options), dead_letters(options) {}
+  explicit Stores(const postgres::Options& options) : mailboxes(options), dead_letters(options), endpoints(options) {}
   MailboxStore mailboxes;
   DeadLetterStore dead_letters;
+  EndpointStore endpoints;
 };
 
 // On two threads, so that one slow list does not hold up everybody.

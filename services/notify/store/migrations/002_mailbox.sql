@@ -31,7 +31,8 @@ CREATE TABLE endpoint (
   disabled_reason text NOT NULL DEFAULT '',
   times_disabled bigint NOT NULL DEFAULT 0,
   due_at timestamptz,              -- the earliest next_at of its pending deliveries
-  created_at timestamptz NOT NULL DEFAULT now()
+  created_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (user_id, url)
 );
 CREATE INDEX endpoint_by_user ON endpoint (user_id, created_at, endpoint_id);
 CREATE INDEX endpoint_due ON endpoint (due_at) WHERE enabled AND due_at IS NOT NULL;
