@@ -44,7 +44,7 @@ void Consume(runtime::Fleet& fleet, Dispatcher& dispatcher, const std::string& s
 
 absl::Status Wire(runtime::Fleet& fleet) {
   const auto postgres = fleet.postgres();
-  if (auto status = postgres::Migrate(postgres, Migrations(), absl::Seconds(60)); !status.ok()) return status;
+  if (auto status = fleet.Migrate(Migrations()); !status.ok()) return status;
 
   auto* inbox = fleet.Keep(std::make_unique<Inbox>(postgres));
   auto* stores = fleet.Keep(std::make_unique<StoreCalls>(postgres));

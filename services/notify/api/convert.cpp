@@ -12,10 +12,6 @@
 namespace flotilla::notify {
 namespace {
 
-constexpr int kDefaultPage = 50;
-constexpr int kMaxPage = 1000;
-constexpr int kDefaultLetters = 20;  // they carry data
-constexpr int kMaxLetters = 100;
 constexpr int kMaxMarks = 1000;
 constexpr int kMaxMuted = 50;
 constexpr std::size_t kMaxEventId = 512;
@@ -55,17 +51,6 @@ absl::StatusOr<Mute> ParseMute(const v1::MutedType& muted, const std::string& fi
 
 }  // namespace
 
-absl::Status CheckUser(const std::string& user_id) {
-  if (!user_id.empty()) return absl::OkStatus();
-  return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER",
-                      "the call carries no user (metadata flotilla-user)");
-}
-
-absl::StatusOr<int> PageSize(int size, int usual, int most) {
-  if (size < 0 || size > most) return errors::InvalidField("page_size", absl::StrCat("must be 0 to ", most));
-  return size == 0 ? usual : size;
-}
-
 absl::Status BadToken() { return errors::InvalidField("page_token", "was not given by this service"); }
 
 absl::Status CheckTypes(const google::protobuf::RepeatedPtrField<std::string>& types, const std::string& field) {
@@ -79,8 +64,8 @@ absl::Status CheckTypes(const google::protobuf::RepeatedPtrField<std::string>& t
 }
 
 absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::ListNotificationsRequest& request) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
-  const absl::StatusOr<int> limit = PageSize(request.page_size(), kDefaultPage, kMaxPage);
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
+  const absl::StatusOr<int> limit = validation::PageSize(request.page_size());
   if (!limit.ok()) return limit.status();
   MailboxStore::Query query{.user_id = user_id, .limit = *limit, .unread_only = request.unread_only()};
   const std::string& token = request.page_token();
@@ -94,13 +79,13 @@ absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::
 }
 
 absl::StatusOr<std::int64_t> Parse(const std::string& user_id, const v1::SubscribeRequest& request) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
   if (request.after_sequence() < 0) return errors::InvalidField("after_sequence", "must not be negative");
   return request.after_sequence();
 }
 
 absl::Status Check(const std::string& user_id, const v1::MarkReadRequest& request) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
   if (request.through_sequence() < 0) return errors::InvalidField("through_sequence", "must not be negative");
   if (request.sequences_size() > kMaxMarks) return errors::InvalidField("sequences", "must be at most 1000");
   for (int i = 0; i < request.sequences_size(); ++i) {
@@ -115,7 +100,7 @@ absl::Status Check(const std::string& user_id, const v1::MarkReadRequest& reques
 }
 
 absl::StatusOr<Preferences> Parse(const std::string& user_id, const v1::SetPreferencesRequest& request) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
   if (!request.has_preferences()) return errors::InvalidField("preferences", "must be set");
   const v1::Preferences& proto = request.preferences();
   Preferences preferences{.language = proto.language(), .muted = {}};
@@ -138,7 +123,7 @@ absl::StatusOr<Preferences> Parse(const std::string& user_id, const v1::SetPrefe
 }
 
 absl::StatusOr<DeadLetterStore::Query> Parse(const v1::ListDeadLettersRequest& request) {
-  const absl::StatusOr<int> limit = PageSize(request.page_size(), kDefaultLetters, kMaxLetters);
+  const absl::StatusOr<int> limit = validation::PageSize(request.page_size());
   if (!limit.ok()) return limit.status();
   DeadLetterStore::Query query{.limit = *limit};
   const std::string& token = request.page_token();

@@ -13,9 +13,6 @@
 
 namespace flotilla::notify {
 
-absl::Status CheckUser(const std::string& user_id);
-// 0 means `usual`.
-absl::StatusOr<int> PageSize(int size, int usual, int most);
 absl::Status BadToken();
 absl::Status CheckTypes(const google::protobuf::RepeatedPtrField<std::string>& types, const std::string& field);
 

@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "notify/api/convert.h"
+#include "validation/validation.h"
 
 namespace flotilla::notify {
 namespace {
@@ -55,7 +56,7 @@ NotifyApi::Reply<v1::ListNotificationsResponse> NotifyApi::ListNotifications(
 }
 
 NotifyApi::Reply<v1::GetMailboxResponse> NotifyApi::GetMailbox(rpc::Call& call, const v1::GetMailboxRequest&) {
-  if (auto status = CheckUser(call.user_id); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   const absl::StatusOr<MailboxStore::Summary> summary = co_await stores_.Run<MailboxStore::Summary>(
       [&call](Stores& stores) { return stores.mailboxes.Summarize(call.user_id); });
   if (!summary.ok()) co_return summary.status();
@@ -79,7 +80,7 @@ NotifyApi::Reply<v1::MarkReadResponse> NotifyApi::MarkRead(rpc::Call& call, cons
 
 NotifyApi::Reply<v1::GetPreferencesResponse> NotifyApi::GetPreferences(rpc::Call& call,
                                                                        const v1::GetPreferencesRequest&) {
-  if (auto status = CheckUser(call.user_id); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   const absl::StatusOr<Preferences> preferences = co_await stores_.Run<Preferences>(
       [&call](Stores& stores) { return stores.mailboxes.ReadPreferences(call.user_id); });
   if (!preferences.ok()) co_return preferences.status();

@@ -18,8 +18,6 @@
 namespace flotilla::notify {
 namespace {
 
-constexpr int kDefaultPage = 20;
-constexpr int kMaxPage = 100;
 constexpr char kTokenMark[] = "w";
 
 absl::Status Unknown(const char* reason, const char* field) {
@@ -28,7 +26,7 @@ absl::Status Unknown(const char* reason, const char* field) {
 }
 
 absl::Status CheckEndpoint(const std::string& user_id, const std::string& endpoint_id) {
-  if (auto status = CheckUser(user_id); !status.ok()) return status;
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
   if (!validation::IsUuid(endpoint_id)) return errors::InvalidField("endpoint_id", validation::kUuidRule);
   return absl::OkStatus();
 }
@@ -46,7 +44,7 @@ absl::StatusOr<std::string> NewUuid() {
 
 absl::StatusOr<EndpointStore::LogQuery> Parse(const std::string& user_id, const v1::ListDeliveriesRequest& request) {
   if (auto status = CheckEndpoint(user_id, request.endpoint_id()); !status.ok()) return status;
-  const absl::StatusOr<int> limit = PageSize(request.page_size(), kDefaultPage, kMaxPage);
+  const absl::StatusOr<int> limit = validation::PageSize(request.page_size());
   if (!limit.ok()) return limit.status();
   if (!v1::DeliveryState_IsValid(request.state())) {
     return errors::InvalidField("state", "must be a state this service knows");
@@ -104,7 +102,7 @@ WebhookApi::WebhookApi(rpc::Server& server, StoreCalls& stores, bool allow_priva
 
 WebhookApi::Reply<v1::RegisterEndpointResponse> WebhookApi::RegisterEndpoint(
     rpc::Call& call, const v1::RegisterEndpointRequest& request) {
-  if (auto status = CheckUser(call.user_id); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   if (auto status = CheckUrl(request.url(), allow_private_); !status.ok()) co_return status;
   if (auto status = CheckTypes(request.event_types(), "event_types"); !status.ok()) co_return status;
   const absl::StatusOr<std::string> id = NewUuid();
@@ -138,7 +136,7 @@ WebhookApi::Reply<v1::RegisterEndpointResponse> WebhookApi::RegisterEndpoint(
 
 WebhookApi::Reply<v1::ListEndpointsResponse> WebhookApi::ListEndpoints(rpc::Call& call,
                                                                        const v1::ListEndpointsRequest&) {
-  if (auto status = CheckUser(call.user_id); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   const absl::StatusOr<std::vector<Endpoint>> endpoints = co_await stores_.Run<std::vector<Endpoint>>(
       [&call](Stores& stores) { return stores.endpoints.List(call.user_id); });
   if (!endpoints.ok()) co_return endpoints.status();
@@ -185,7 +183,7 @@ WebhookApi::Reply<v1::ListDeliveriesResponse> WebhookApi::ListDeliveries(rpc::Ca
 
 WebhookApi::Reply<v1::RedeliverDeliveryResponse> WebhookApi::RedeliverDelivery(
     rpc::Call& call, const v1::RedeliverDeliveryRequest& request) {
-  if (auto status = CheckUser(call.user_id); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   if (request.delivery_id() < 1) co_return errors::InvalidField("delivery_id", "must be a delivery's number, from 1");
   const absl::StatusOr<bool> found = co_await stores_.Run<bool>(
       [&](Stores& stores) { return stores.endpoints.Redeliver(call.user_id, request.delivery_id()); });

@@ -1,5 +1,7 @@
 #include "notify/codec/codec.h"
 
+#include "google/protobuf/util/time_util.h"
+
 namespace flotilla::notify {
 
 void Fill(const Notification& notification, v1::Notification* proto) {
@@ -13,9 +15,7 @@ void Fill(const Notification& notification, v1::Notification* proto) {
 }
 
 void Set(absl::Time time, google::protobuf::Timestamp* proto) {
-  const std::int64_t micros = absl::ToUnixMicros(time);
-  proto->set_seconds(micros / 1'000'000);
-  proto->set_nanos(static_cast<int>(micros % 1'000'000) * 1000);
+  *proto = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
 }
 
 }  // namespace flotilla::notify

@@ -76,7 +76,7 @@ absl::StatusOr<std::vector<Endpoint>> EndpointStore::List(const std::string& use
                            .user_id = user_id,
                            .url = row[1].c_str(),
                            .secret = "",
-                           .event_types = Elements(row[2]),
+                           .event_types = postgres::Elements(row[2]),
                            .enabled = row[3].as<bool>(),
                            .disabled_reason = row[4].c_str(),
                            .created_at = absl::FromUnixMicros(row[5].as<std::int64_t>())});

@@ -1,7 +1,8 @@
 #include "notify/store/inbox.h"
 
-#include <iterator>
 #include <memory>
+
+#include "batch/spread.h"
 
 namespace flotilla::notify {
 
@@ -9,10 +10,7 @@ Inbox::Inbox(const postgres::Options& options)
     : tails_({.name = "tail"}, [options](int) {
         return [store = std::make_shared<NotificationStore>(options)](
                    const std::vector<NotificationStore::Query>& queries) {
-          auto lists = store->Read(queries);
-          using Results = std::vector<absl::StatusOr<std::vector<Notification>>>;
-          if (!lists.ok()) return Results(queries.size(), lists.status());
-          return Results(std::make_move_iterator(lists->begin()), std::make_move_iterator(lists->end()));
+          return batch::Spread(store->Read(queries), queries.size());
         };
       }) {}
 

@@ -31,20 +31,11 @@ inline Notification FromRow(const std::string& user_id, const pqxx::row& row, pq
   return n;
 }
 
-inline std::vector<std::string> Elements(const pqxx::field& field) {
-  std::vector<std::string> out;
-  auto parser = field.as_array();
-  for (auto item = parser.get_next(); item.first != pqxx::array_parser::done; item = parser.get_next()) {
-    if (item.first == pqxx::array_parser::string_value) out.push_back(item.second);
-  }
-  return out;
-}
-
 inline Preferences PreferencesFrom(const pqxx::field& language, const pqxx::field& types, const pqxx::field& channels) {
   Preferences preferences;
   preferences.language = language.c_str();
   if (std::string_view(types.c_str()) == "{}") return preferences;
-  const std::vector<std::string> names = Elements(types), masks = Elements(channels);
+  const std::vector<std::string> names = postgres::Elements(types), masks = postgres::Elements(channels);
   for (std::size_t i = 0; i < std::min(names.size(), masks.size()); ++i) {
     preferences.muted.push_back({names[i], std::stoi(masks[i])});
   }
