@@ -62,12 +62,17 @@ class Hub {
     std::lock_guard lock(mutex_);
     for (auto& [key, ticket] : tickets_) Tell(*ticket, news, resumption);
   }
-  // The keys that anyone follows here.
-  std::vector<std::string> Keys() {
-    std::set<std::string> keys;
+  // Ends the waits for these keys without news: the waiters look for themselves. From any thread.
+  void Nudge(std::span<const std::string> keys) {
+    Resumption resumption;
     std::lock_guard lock(mutex_);
-    for (const auto& [key, ticket] : tickets_) keys.insert(key);
-    return {keys.begin(), keys.end()};
+    for (const std::string& key : keys) {
+      const auto [begin, end] = tickets_.equal_range(key);
+      for (auto it = begin; it != end; ++it) {
+        it->second->interrupted_ = true;
+        Resume(*it->second, resumption);
+      }
+    }
   }
 
   // One waiter. Used by coroutines of one executor, of which one waits; lives no longer than the hub.
@@ -88,8 +93,8 @@ class Hub {
       std::lock_guard lock(hub_.mutex_);
       if (keys_.contains(key)) Remove(key);
     }
-    // co_await: the news since Register or the last Wait; none where it took until `deadline` or Interrupt. Only on an
-    // executor's thread; resumes there.
+    // co_await: the news since Register or the last Wait; none where it took until `deadline`, Interrupt or Nudge. Only
+    // on an executor's thread; resumes there.
     auto Wait(absl::Time deadline) {
       struct Awaiter {
         Ticket& ticket;

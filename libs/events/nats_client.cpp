@@ -20,7 +20,7 @@ absl::Status NatsError(std::string_view what, natsStatus status, int js_error) {
   return absl::UnavailableError(text);
 }
 
-absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std::string& name) {
+absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std::string& name, bool echo) {
   natsOptions* raw = nullptr;
   natsStatus status = natsOptions_Create(&raw);
   const OptionsHandle handle(raw);
@@ -35,6 +35,7 @@ absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std
   // A write to a server that has stopped reading must not block for ever.
   if (status == NATS_OK) status = natsOptions_SetWriteDeadline(raw, 2000);
   if (status == NATS_OK) status = natsOptions_SetErrorHandler(raw, IgnoreAsyncError, nullptr);
+  if (status == NATS_OK) status = natsOptions_SetNoEcho(raw, !echo);
   natsConnection* connection = nullptr;
   if (status == NATS_OK) status = natsConnection_Connect(&connection, raw);
   if (status != NATS_OK) return NatsError("connect", status);

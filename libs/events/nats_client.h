@@ -32,8 +32,8 @@ inline constexpr char kTraceparentHeader[] = "traceparent";
 
 absl::Status NatsError(std::string_view what, natsStatus status, int js_error = 0);
 
-// Connects now or fails; once connected it reconnects for ever.
-absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std::string& name);
+// Connects now or fails; once connected it reconnects for ever. Without `echo` it does not hear what it sends.
+absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std::string& name, bool echo = true);
 absl::StatusOr<JetStream> OpenJetStream(natsConnection* connection);
 
 // Creates the stream if it is missing; one that exists is left as it is configured.

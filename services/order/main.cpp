@@ -9,6 +9,7 @@
 #include "order/store/migrations.h"
 #include "order/workflow/external_flow.h"
 #include "order/workflow/order_flow.h"
+#include "order/workflow/order_news.h"
 #include "order/workflow/refund_flow.h"
 #include "runtime/runtime.h"
 
@@ -38,6 +39,7 @@ absl::Status Wire(flotilla::runtime::Fleet& fleet) {
   auto* orders =
       fleet.Keep(std::make_unique<order::Orders>(postgres, engine.owner, engine.lease, [relay] { relay->Wake(); }));
   auto* hub = fleet.Keep(std::make_unique<order::OrderHub>());
+  fleet.Keep(std::make_unique<order::OrderNews>(fleet.nats(), *hub));
   auto* participants = fleet.Keep(std::make_unique<order::Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
                                                                         absl::GetFlag(FLAGS_reservation_hold)));
   auto* flow = fleet.Keep(std::make_unique<order::OrderFlow>(engine, *orders, *participants, *hub, payment_window));

@@ -1,6 +1,8 @@
 // The ways of an order, on the real fleet.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <iostream>
 #include <set>
 #include <thread>
 
@@ -235,6 +237,61 @@ TEST_F(OrderFlow, WatchEndsWithTheFinalState) {
   order::v1::WatchOrderResponse response;
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.order().state(), ORDER_STATE_PAID);
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST(Watch, ChangesByOneInstanceReachTheWatchersOfAnother) {
+  Fleet fleet;
+  fleet.StartAll();
+  const std::string second = fleet.Start("order");
+  fleet.WaitServing(second);
+  fleet.PutSku("push", 1, 100);
+  fleet.OpenWallet("wilma", 100);
+  auto here = fleet.orders(), there = fleet.orders(second);
+  const Result first = CreateOrder(*here, "wilma", "k1", {{"push", 1}});
+  const Result other = CreateOrder(*here, "wilma", "k2", {{"push", 1}});
+  ASSERT_EQ(first.order.state(), ORDER_STATE_PAID);
+
+  grpc::ClientContext context;
+  SetCall(context, "wilma", 30000);
+  auto stream = there->WatchOrders(&context);
+  order::v1::WatchOrdersRequest request;
+  order::v1::WatchOrdersResponse response;
+  const auto add = [&](const std::string& id) {
+    request.set_add_order_id(id);
+    return stream->Write(request);
+  };
+  ASSERT_TRUE(add(first.order.order_id()));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.order().order_id(), first.order.order_id());
+  ASSERT_TRUE(add("no uuid"));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.problem().reason(), "INVALID_FIELD");
+  ASSERT_TRUE(add("00000000-0000-4000-8000-000000000001"));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.problem().reason(), "UNKNOWN_ORDER");
+  ASSERT_TRUE(add(other.order.order_id()));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.order().order_id(), other.order.order_id());
+  request.set_remove_order_id(other.order.order_id());
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(add("marks that the removal has been read"));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_TRUE(response.has_problem());
+
+  // Cancelled on the first instance: the removed one is not told of, the watched one is, to its end.
+  EXPECT_TRUE(CancelOrder(*here, "wilma", other.order.order_id()).status.ok());
+  EXPECT_TRUE(CancelOrder(*here, "wilma", first.order.order_id()).status.ok());
+  const auto cancelled = std::chrono::steady_clock::now();
+  do {
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.order().order_id(), first.order.order_id());
+  } while (response.order().state() != ORDER_STATE_CANCELLED);
+  const auto took = std::chrono::steady_clock::now() - cancelled;
+  std::cout << "seen on the other instance " << std::chrono::duration_cast<std::chrono::milliseconds>(took).count()
+            << " ms after the reply\n";
+  ASSERT_TRUE(stream->WritesDone());
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_TRUE(stream->Finish().ok());
 }

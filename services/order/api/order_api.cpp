@@ -55,6 +55,10 @@ OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, RefundFlow& refunds, Or
       [this](rpc::Call& call, const v1::WatchOrderRequest& request, rpc::ServerWriter<v1::WatchOrderResponse>& writer) {
         return WatchOrder(call, request, writer);
       });
+  server.BidiStreaming(
+      service.get(), &Service::RequestWatchOrders, "flotilla.order.v1.OrderService/WatchOrders",
+      [this](rpc::Call& call, rpc::ServerReader<v1::WatchOrdersRequest>& reader,
+             rpc::ServerWriter<v1::WatchOrdersResponse>& writer) { return WatchOrders(call, reader, writer); });
 }
 
 OrderApi::Reply<v1::CreateOrderResponse> OrderApi::CreateOrder(rpc::Call& call, const v1::CreateOrderRequest& request) {

@@ -27,6 +27,9 @@ class OrderApi {
   Reply<v1::RefundOrderResponse> RefundOrder(rpc::Call& call, const v1::RefundOrderRequest& request);
   async::Task<absl::Status> WatchOrder(rpc::Call& call, const v1::WatchOrderRequest& request,
                                        rpc::ServerWriter<v1::WatchOrderResponse>& writer);
+  // In watch_orders.cpp.
+  async::Task<absl::Status> WatchOrders(rpc::Call& call, rpc::ServerReader<v1::WatchOrdersRequest>& reader,
+                                        rpc::ServerWriter<v1::WatchOrdersResponse>& writer);
 
   OrderFlow& flow_;
   RefundFlow& refunds_;

@@ -14,8 +14,8 @@ namespace {
 constexpr char kCreate[] = "create";
 constexpr char kCancelledByUser[] = "CANCELLED_BY_USER";
 
-// How long a change by another instance may go unseen here.
-constexpr absl::Duration kPoll = absl::Milliseconds(200);
+// How long a change by another instance may go unseen here where its word was lost (see order_news.h).
+constexpr absl::Duration kPoll = absl::Seconds(1);
 
 absl::Status KeyReused() {
   return errors::Make(absl::StatusCode::kAlreadyExists, "IDEMPOTENCY_KEY_REUSED",

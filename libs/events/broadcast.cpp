@@ -1,0 +1,107 @@
+#include "events/broadcast.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "events/nats_client.h"
+#include "telemetry/log.h"
+
+namespace flotilla::events {
+namespace {
+
+constexpr absl::Duration kReconnectWait = absl::Milliseconds(500);
+constexpr std::size_t kMaxWords = 4096;  // waiting; beyond, they are dropped
+
+}  // namespace
+
+struct Broadcast::Impl {
+  Impl(NatsOptions n, std::string s, std::function<void(std::span<const std::string>)> h)
+      : nats(std::move(n)), subject(std::move(s)), heard(std::move(h)), thread([this] { Run(); }) {}
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    wakeup.notify_all();
+    thread.join();
+  }
+
+  void Run() {
+    NatsConnection connection;
+    NatsSubscription subscription;
+    for (bool failing = false;;) {
+      if (!connection) {
+        const absl::Status status = Open(connection, subscription);
+        if (!status.ok() && !failing) {
+          telemetry::Warning("broadcast: cannot connect",
+                             {{"subject", subject}, {"error", std::string(status.message())}});
+        }
+        failing = !status.ok();
+      }
+      std::vector<std::string> said;
+      {
+        std::unique_lock lock(mutex);
+        const auto ready = [this] { return stopping || !words.empty(); };
+        if (connection) {
+          wakeup.wait(lock, ready);
+        } else {
+          wakeup.wait_for(lock, absl::ToChronoNanoseconds(kReconnectWait), [this] { return stopping; });
+        }
+        if (stopping) return;
+        said.swap(words);
+      }
+      if (!connection || said.empty()) continue;
+      const std::string message = absl::StrJoin(said, " ");
+      natsConnection_Publish(connection.get(), subject.c_str(), message.data(), static_cast<int>(message.size()));
+    }
+  }
+
+  absl::Status Open(NatsConnection& connection, NatsSubscription& subscription) {
+    auto opened = ConnectNats(nats, subject, false);
+    if (!opened.ok()) return opened.status();
+    natsSubscription* raw = nullptr;
+    const natsStatus status = natsConnection_Subscribe(&raw, opened->get(), subject.c_str(), OnMessage, this);
+    if (status != NATS_OK) return NatsError("subscribe " + subject, status);
+    connection = *std::move(opened);
+    subscription.reset(raw);
+    return absl::OkStatus();
+  }
+
+  static void OnMessage(natsConnection*, natsSubscription*, natsMsg* raw, void* self) {
+    const NatsMessage message(raw);
+    const absl::string_view text(natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw)));
+    const std::vector<std::string> words = absl::StrSplit(text, ' ', absl::SkipEmpty());
+    static_cast<Impl*>(self)->heard(words);
+  }
+
+  const NatsOptions nats;
+  const std::string subject;
+  const std::function<void(std::span<const std::string>)> heard;
+  std::mutex mutex;
+  std::condition_variable wakeup;
+  bool stopping = false;
+  std::vector<std::string> words;
+  std::thread thread;
+};
+
+Broadcast::Broadcast(NatsOptions nats, std::string subject, std::function<void(std::span<const std::string>)> heard)
+    : impl_(std::make_unique<Impl>(std::move(nats), std::move(subject), std::move(heard))) {}
+Broadcast::~Broadcast() = default;
+
+void Broadcast::Say(std::string word) {
+  {
+    std::lock_guard lock(impl_->mutex);
+    if (impl_->words.size() >= kMaxWords) impl_->words.clear();
+    impl_->words.push_back(std::move(word));
+    if (impl_->words.size() > 1) return;  // the thread has been woken for the first one
+  }
+  impl_->wakeup.notify_one();
+}
+
+}  // namespace flotilla::events

@@ -1,0 +1,12 @@
+#include "order/workflow/order_news.h"
+
+#include <utility>
+
+namespace flotilla::order {
+
+OrderNews::OrderNews(events::NatsOptions nats, OrderHub& hub)
+    : broadcast_(std::move(nats), "flotilla.order.changed", [&hub](auto order_ids) { hub.Nudge(order_ids); }) {
+  hub.OnPublish([this](const std::string& order_id) { broadcast_.Say(order_id); });
+}
+
+}  // namespace flotilla::order
