@@ -30,6 +30,7 @@
 #include "errors/errors.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
+#include "saga/migrations.h"
 #include "saga/saga.h"
 #include "telemetry/log.h"
 
@@ -434,8 +435,7 @@ class Bench {
 int Main(const std::string& admin, absl::Duration duration, int echo_pid, int echo_port) {
   telemetry::InitLog("bench-saga", telemetry::Level::kWarning);
   const Database database(admin);
-  const postgres::Migration migration = saga::SagaTableMigration();
-  const absl::Status migrated = postgres::Migrate(database.options(), {&migration, 1}, absl::Seconds(10));
+  const absl::Status migrated = postgres::Migrate(database.options(), saga::Migrations(), absl::Seconds(10));
   if (!migrated.ok()) throw std::runtime_error(migrated.ToString());
   Bench bench(database, echo_pid, echo_port);
 

@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "async/task.h"
 #include "postgres/session.h"
+#include "saga/retry.h"
 
 namespace flotilla::saga {
 
@@ -36,35 +37,31 @@ struct Record {
   std::string reason;       // why it compensates (an ErrorInfo reason), else empty
   std::string traceparent;  // of the call that began it, may be empty
   std::int64_t fence = 1;
+  absl::Time begun_at = absl::InfinitePast();  // by this machine's clock; the past: now
 };
 
 // One run of a record on this instance; handed to steps.
 struct Context {
   Record record;
-  absl::Time deadline;                         // of the current step's attempt
-  std::map<std::string, std::string> results;  // of earlier steps, by step name
+  absl::Time deadline;  // of the current step's attempt
+  // What steps hand on to later steps, compensations and the finishing action, by any name. It is not durable: a
+  // recovered saga fills it again while it runs its steps again, and one that is recovered while it compensates finds
+  // it empty.
+  std::map<std::string, std::string> results = {};
 };
 
-// What a step's attempt came to: OK; a retryable error (UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, UNKNOWN,
-// RESOURCE_EXHAUSTED, CANCELLED, INTERNAL); or a refusal (any other code), which before the pivot starts compensation
-// with errors::Reason(status).
+// What a step's attempt came to: OK; a retryable error (see retry.h); or a refusal (any other code), which before the
+// pivot starts compensation with errors::Reason(status).
 using Action = std::function<async::Task<absl::Status>(Context&)>;
-
-struct RetryPolicy {
-  absl::Duration initial = absl::Milliseconds(20);
-  double factor = 2;
-  absl::Duration max = absl::Seconds(5);
-  // Then PARKED. Waits are uniform between 0 and the exponential delay, so 50 attempts that fail at once span about
-  // 105 s (71 s at the least of 20,000 simulated runs): an outage of a minute parks nothing.
-  int max_attempts = 50;
-};
 
 struct Step {
   std::string name;
   Action action = {};        // may be empty: done before the saga began
   Action compensation = {};  // may be empty: nothing to undo
   bool pivot = false;        // from this step's success on only forward
-  absl::Duration timeout = absl::Seconds(2);
+  // Runs at the same time as the step before it, and is undone at the same time. Not for a pivot, nor next to one.
+  bool concurrent = false;
+  absl::Duration timeout = absl::Seconds(2);  // of one attempt: context.deadline, which the action keeps
   RetryPolicy retry = {};
 };
 
@@ -73,16 +70,20 @@ struct Step {
 absl::Status Lost();
 
 // The last action of each direction writes the service's final state and deletes the record in one commit.
+// Where steps change, the old definition stays beside the new one until no record of its version is left: a record
+// finishes under the version it began under.
 struct Definition {
   std::string type;
   int version = 1;
+  // From begin on. A saga that is not past its pivot by then is compensated, reason SAGA_DEADLINE; behind the pivot it
+  // goes on all the same.
+  absl::Duration deadline = absl::InfiniteDuration();
   std::vector<Step> steps;
   Action finish_forward;      // for example order PAID + End()
   Action finish_compensated;  // for example order CANCELLED + End()
 };
 
-// The first migration of every service with sagas: the table saga, primary key (type, id), see migrations/saga.sql.
-postgres::Migration SagaTableMigration();
+// Records live in the service's own database: its migrations are saga::Migrations() (saga/migrations.h) and its own.
 
 // Inserts records owned by `owner`, in the caller's transaction.
 void Begin(postgres::Transaction& transaction, std::span<const Record> records, const std::string& owner,
@@ -97,12 +98,15 @@ struct EngineOptions {
   absl::Duration scan_interval = absl::Milliseconds(250);
   std::size_t claim_batch = 500;
   std::size_t max_recovering = 2000;  // recovered sagas in flight
+  // Records are deleted at their end; what is kept of troubled sagas goes after this time.
+  absl::Duration history_retention = absl::Hours(24 * 30);
 };
 
 enum class Outcome { kCompleted, kCompensated, kParked, kLost /* another owner has it */ };
 
 class Engine {
  public:
+  // Throws std::invalid_argument where a definition breaks a rule of Step or stands there twice.
   Engine(EngineOptions options, std::vector<Definition> definitions);
   ~Engine();  // Stop()
 

@@ -12,7 +12,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "postgres/test_database.h"
+#include "saga/migrations.h"
+#include "telemetry/metrics.h"
 #include "testing/eventually.h"
+#include "testing/http.h"
 
 namespace flotilla::saga {
 namespace {
@@ -24,12 +27,11 @@ class SagaTest : public testing::Test {
   static void SetUpTestSuite() {
     database = new postgres::TestDatabase;
     postgres_options = database->options();
-    const postgres::Migration migration = SagaTableMigration();
-    const absl::Status status = postgres::Migrate(postgres_options, {&migration, 1}, absl::Seconds(10));
+    const absl::Status status = postgres::Migrate(postgres_options, Migrations(), absl::Seconds(10));
     ASSERT_TRUE(status.ok()) << status;
   }
   static void TearDownTestSuite() { delete database; }
-  void SetUp() override { Query("TRUNCATE saga"); }
+  void SetUp() override { Query("TRUNCATE saga, saga_history, saga_archive"); }
 
   static std::string Query(const std::string& sql) { return database->Query(sql); }
   static EngineOptions Options(const std::string& owner) {
@@ -179,6 +181,206 @@ TEST_F(SagaTest, AnExceptionIsAnErrorLikeOthers) {
   BeginAs("me", {MakeRecord("1")});
   EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);
   EXPECT_EQ(calls, 2);
+}
+
+// Two of these are at their meeting point at once only where their steps run at the same time.
+Action Meet(std::shared_ptr<std::atomic<int>> there) {
+  return [there](Context&) -> async::Task<absl::Status> {
+    ++*there;
+    for (int i = 0; i < 2000 && *there % 2 != 0; ++i) co_await async::SleepFor(absl::Milliseconds(1));
+    co_return *there % 2 == 0 ? absl::OkStatus() : absl::FailedPreconditionError("nobody came");
+  };
+}
+
+TEST_F(SagaTest, ConcurrentStepsRunAtTheSameTime) {
+  const auto there = std::make_shared<std::atomic<int>>(0), back = std::make_shared<std::atomic<int>>(0);
+  Engine engine(Options("me"),
+                {Steps({{.name = "a", .action = Meet(there), .compensation = Meet(back)},
+                        {.name = "b", .action = Meet(there), .compensation = Meet(back), .concurrent = true},
+                        {.name = "c", .action = Do("c", kNo), .pivot = true}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompensated);
+  EXPECT_EQ(*there, 2);
+  EXPECT_EQ(*back, 2);
+}
+
+TEST_F(SagaTest, ARefusalAmongConcurrentStepsUndoesThemAll) {
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
+                                       {.name = "b", .action = Do("b", kNo), .compensation = Do("undo b")},
+                                       {.name = "c",
+                                        .action = Do("c", absl::UnavailableError("down")),
+                                        .compensation = Do("undo c"),
+                                        .concurrent = true}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompensated);
+  auto seen = Journal();
+  EXPECT_THAT(seen, testing::IsSupersetOf({"a", "b", "c", "undo b", "undo c"}));
+  EXPECT_EQ(seen[seen.size() - 2], "undo a");
+}
+
+TEST_F(SagaTest, WhatADefinitionMayNotSay) {
+  const Step a{.name = "a", .action = Do("a")};
+  Step concurrent = a, pivot = a;
+  concurrent.concurrent = true;
+  pivot.pivot = true;
+  EXPECT_THROW(Engine(Options("me"), {Steps({concurrent})}), std::invalid_argument);
+  EXPECT_THROW(Engine(Options("me"), {Steps({pivot, concurrent})}), std::invalid_argument);
+  pivot.concurrent = true;
+  EXPECT_THROW(Engine(Options("me"), {Steps({a, pivot})}), std::invalid_argument);
+  EXPECT_THROW(Engine(Options("me"), {Steps({a}), Steps({a})}), std::invalid_argument);
+}
+
+TEST_F(SagaTest, ResultsAreHandedOnToLaterStepsAndCompensations) {
+  const auto give = [](std::string value) -> Action {
+    return [value](Context& context) -> async::Task<absl::Status> {
+      context.results[value] = value + "'s";
+      co_return absl::OkStatus();
+    };
+  };
+  const auto show = [this](Context& context) -> async::Task<absl::Status> {
+    for (const auto& [name, value] : context.results) Note(name + " " + value);
+    co_return absl::OkStatus();
+  };
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = give("a"), .compensation = show},
+                                       {.name = "b", .action = give("b"), .concurrent = true},
+                                       {.name = "c", .action = show},
+                                       {.name = "d", .action = Do("d", kNo)}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompensated);
+  EXPECT_THAT(Journal(), ElementsAre("a a's", "b b's", "d", "a a's", "b b's", "cancelled NO_MONEY"));
+}
+
+TEST_F(SagaTest, EveryAttemptHasItsOwnDeadline) {
+  std::vector<absl::Duration> left;
+  Step step{.name = "a", .timeout = absl::Seconds(7)};
+  step.action = [&left](Context& context) -> async::Task<absl::Status> {
+    left.push_back(context.deadline - absl::Now());
+    co_return left.size() < 3 ? absl::DeadlineExceededError("slow") : absl::OkStatus();
+  };
+  Engine engine(Options("me"), {Steps({step})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);
+  ASSERT_EQ(left.size(), 3u);
+  for (const absl::Duration each : left) {
+    EXPECT_LE(each, absl::Seconds(7));
+    EXPECT_GT(each, absl::Seconds(5));
+  }
+}
+
+TEST_F(SagaTest, PastItsOverallDeadlineASagaGoesBackButNotBehindItsPivot) {
+  Definition early = Steps({{.name = "a",
+                             .action = Do("a", absl::UnavailableError("down")),
+                             .compensation = Do("undo a"),
+                             .retry = {.max_attempts = 1000}}});
+  early.steps[0].retry.max_attempts = 100000;
+  early.deadline = absl::Milliseconds(100);
+  Engine engine(Options("me"), {early});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompensated);
+  EXPECT_EQ(Journal().back(), "cancelled SAGA_DEADLINE");
+
+  Definition late = Steps({{.name = "b", .action = Do("b"), .pivot = true}, {.name = "c", .action = Do("c")}});
+  late.type = "late";
+  late.steps[0].action = [](Context&) -> async::Task<absl::Status> {
+    co_await async::SleepFor(absl::Milliseconds(300));
+    co_return absl::OkStatus();
+  };
+  late.deadline = absl::Milliseconds(100);
+  Engine other(Options("me"), {late});
+  Record record = MakeRecord("2");
+  record.type = "late";
+  BeginAs("me", {record});
+  EXPECT_EQ(async::BlockOn(executor, other.Run(record)), Outcome::kCompleted);
+}
+
+TEST_F(SagaTest, ARecoveredSagaIsAsOldAsItsRecord) {
+  BeginAs("dead", {MakeRecord("1")}, -absl::Seconds(1));
+  Query("UPDATE saga SET created_at = now() - interval '1 hour'");
+  Definition definition = Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")}});
+  definition.deadline = absl::Minutes(30);
+  Engine engine(Options("me"), {definition});
+  engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return engine.stats().compensated == 1; }));
+  EXPECT_THAT(Journal(), ElementsAre("undo a", "cancelled SAGA_DEADLINE"));
+}
+
+TEST_F(SagaTest, ARecordFinishesUnderTheVersionItBeganUnder) {
+  Definition old_one = Steps({{.name = "old", .action = Do("old")}});
+  Definition new_one = Steps({{.name = "new", .action = Do("new")}});
+  new_one.version = 2;
+  Record newer = MakeRecord("2");
+  newer.version = 2;
+  BeginAs("dead", {MakeRecord("1")}, -absl::Seconds(1));
+  Engine engine(Options("me"), {new_one, old_one});
+  engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return engine.stats().completed == 1; }));
+  EXPECT_THAT(Journal(), ElementsAre("old", "paid"));
+  BeginAs("me", {newer});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(newer)), Outcome::kCompleted);
+  EXPECT_THAT(Journal(), ElementsAre("old", "paid", "new", "paid"));
+}
+
+TEST_F(SagaTest, OnlyTroubleIsWrittenToTheHistory) {
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a", absl::OkStatus(), 2)}})});
+  BeginAs("me", {MakeRecord("smooth")});
+  BeginAs("me", {MakeRecord("rough")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("rough"))), Outcome::kCompleted);
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("smooth"))), Outcome::kCompleted);
+  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_history WHERE id = 'rough'") == "2"; }));
+  EXPECT_EQ(Query("SELECT string_agg(step || attempt || error || owner, ',' ORDER BY sequence) FROM saga_history"),
+            "a1UNAVAILABLE: try againme,a2UNAVAILABLE: try againme");
+}
+
+// An error that the database refuses must not keep a saga from being parked.
+TEST_F(SagaTest, AnErrorMayHoldAnyBytes) {
+  Engine engine(Options("me"),
+                {Steps({{.name = "a", .action = Do("a", absl::UnavailableError(std::string("\xff\0'\\x", 5)))}})});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kParked);
+}
+
+TEST_F(SagaTest, OldHistoryAndArchiveAreDropped) {
+  Query(
+      "INSERT INTO saga_history (type, id, kind, at) SELECT 'test', n::text, 1, now() - interval '2 days' "
+      "FROM generate_series(1, 10) n");
+  Query("INSERT INTO saga_history (type, id, kind) VALUES ('test', 'new', 1)");
+  Query("INSERT INTO saga_archive SELECT 'test', 'old', 1, 0, '', '', '', '', 1, now(), now() - interval '2 days'");
+  auto options = Options("me");
+  options.history_retention = absl::Hours(24);
+  Engine engine(options, {Steps({{.name = "a", .action = Do("a")}})});
+  engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_history") == "1"; }));
+  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_archive") == "0"; }));
+}
+
+TEST_F(SagaTest, MetricsTellWhatBeganEndedIsParkedAndHowLateItWasTakenOver) {
+  const telemetry::MetricsEndpoint endpoint("127.0.0.1:0");
+  Definition definition = Steps({{.name = "a", .action = Do("a")}});
+  Definition bad = Steps({{.name = "a", .action = Do("a", absl::UnavailableError("down"))}});
+  definition.type = "metered";
+  bad.type = "broken";
+  Record good = MakeRecord("1"), parked = MakeRecord("2");
+  good.type = "metered";
+  parked.type = "broken";
+  BeginAs("dead", {good, parked}, -absl::Seconds(3));
+  Engine first(Options("me"), {definition, bad});
+  first.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return first.stats().completed == 1 && first.stats().parked == 1; }));
+  Engine second(Options("you"), {definition});  // sums up when it begins
+  second.StartRecovery({&executor});
+  const auto page_has = [&](const std::string& text) {
+    return Eventually([&] { return HttpGet(endpoint.port(), "/metrics").find(text) != std::string::npos; });
+  };
+  EXPECT_TRUE(page_has("flotilla_saga_started_total{type=\"metered\"} 1"));
+  EXPECT_TRUE(page_has("flotilla_saga_total{outcome=\"completed\",type=\"metered\"} 1"));
+  EXPECT_TRUE(page_has("flotilla_saga_total{outcome=\"parked\",type=\"broken\"} 1"));
+  EXPECT_TRUE(page_has("flotilla_saga_parked 1\n"));
+  EXPECT_TRUE(page_has("flotilla_saga_in_flight 0\n"));
+  EXPECT_TRUE(page_has("flotilla_saga_oldest_seconds 0\n"));
+  const std::string page = HttpGet(endpoint.port(), "/metrics");
+  // Both had waited three seconds.
+  EXPECT_EQ(page.find("flotilla_saga_recovery_lag_seconds_bucket{le=\"2.5\"} 1"), std::string::npos) << page;
+  EXPECT_NE(page.find("flotilla_saga_recovery_lag_seconds_count"), std::string::npos);
 }
 
 TEST_F(SagaTest, AnOrphanIsTakenByOneAndTheOldOwnerIsFencedOff) {

@@ -1,6 +1,6 @@
 #include "saga/store.h"
 
-#include "saga/migrations.h"
+#include "absl/time/clock.h"
 
 namespace flotilla::saga {
 namespace {
@@ -18,14 +18,36 @@ const Statement kBegin = {"saga_begin", R"(
 const Statement kEnd = {"saga_end", "SELECT saga_end($1::text[], $2::text[], $3::bigint[])"};
 
 const Statement kClaim = {"saga_claim", R"(
-    SELECT type, id, version, direction, data, reason, fence, traceparent
+    SELECT (claimed).type, (claimed).id, (claimed).version, (claimed).direction, (claimed).data, (claimed).reason,
+           (claimed).fence, (claimed).traceparent, (extract(epoch FROM waited) * 1000000)::bigint,
+           (extract(epoch FROM age) * 1000000)::bigint
     FROM saga_claim($1, $2::bigint * interval '1 microsecond', $3::text[], $4::int))"};
 
 const Statement kRenew = {"saga_renew", R"(
     SELECT saga_renew($1::text[], $2::text[], $3::bigint[], $4::bigint * interval '1 microsecond'))"};
 
 const Statement kDecide = {"saga_decide",
-                           "SELECT saga_decide($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::text[])"};
+                           "SELECT saga_decide($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::text[], "
+                           "$6::text[], $7::boolean[])"};
+
+const Statement kWriteHistory = {"saga_write_history", R"(
+    INSERT INTO saga_history (type, id, kind, step, attempt, error, owner)
+    SELECT i.type, i.id, 1, i.step, i.attempt, i.error, $6
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) AS i(type, id, step, attempt, error))"};
+
+// Instances clean up side by side.
+const Statement kDropHistory = {"saga_drop_history", R"(
+    DELETE FROM saga_history h
+    USING (SELECT type, id, sequence FROM saga_history WHERE at < now() - $1::bigint * interval '1 microsecond'
+           ORDER BY at LIMIT 1000 FOR UPDATE SKIP LOCKED) old
+    WHERE h.type = old.type AND h.id = old.id AND h.sequence = old.sequence)"};
+
+const Statement kDropArchive = {"saga_drop_archive", R"(
+    DELETE FROM saga_archive a
+    USING (SELECT type, id, archived_at FROM saga_archive
+           WHERE archived_at < now() - $1::bigint * interval '1 microsecond'
+           ORDER BY archived_at LIMIT 1000 FOR UPDATE SKIP LOCKED) old
+    WHERE a.type = old.type AND a.id = old.id AND a.archived_at = old.archived_at)"};
 
 const Statement kSummarize = {"saga_summarize", R"(
     SELECT count(*) FILTER (WHERE direction < 2), count(*) FILTER (WHERE direction = 2),
@@ -50,8 +72,6 @@ std::vector<bool> Matched(const pqxx::result& positions, std::size_t count) {
 }
 
 }  // namespace
-
-postgres::Migration SagaTableMigration() { return Migrations().front(); }
 
 void Begin(Transaction& transaction, std::span<const Record> records, const std::string& owner, absl::Duration lease) {
   Keys keys;
@@ -79,11 +99,11 @@ std::vector<std::string> End(Transaction& transaction, std::span<const Record> r
   return ended;
 }
 
-absl::StatusOr<std::vector<Record>> Store::Claim(const std::string& owner, absl::Duration lease,
-                                                 std::span<const KnownDefinition> known, std::size_t limit) {
+absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl::Duration lease,
+                                                  std::span<const KnownDefinition> known, std::size_t limit) {
   std::vector<std::string> names;
   for (const auto& definition : known) names.push_back(definition.type + "/" + std::to_string(definition.version));
-  std::vector<Record> claimed;
+  std::vector<Claimed> claimed;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     claimed.clear();
     for (const auto& row : transaction.Run(kClaim, owner, absl::ToInt64Microseconds(lease), Array(names),
@@ -97,7 +117,8 @@ absl::StatusOr<std::vector<Record>> Store::Claim(const std::string& owner, absl:
       item.reason = row[5].c_str();
       item.fence = row[6].as<std::int64_t>();
       item.traceparent = row[7].c_str();
-      claimed.push_back(std::move(item));
+      item.begun_at = absl::Now() - absl::Microseconds(row[9].as<std::int64_t>());
+      claimed.push_back({std::move(item), absl::Microseconds(row[8].as<std::int64_t>())});
     }
     return absl::OkStatus();
   });
@@ -121,22 +142,48 @@ absl::StatusOr<std::vector<bool>> Store::Renew(std::span<const Record> records, 
 
 absl::StatusOr<std::vector<bool>> Store::Decide(std::span<const Decision> decisions) {
   Keys keys;
-  std::vector<std::int64_t> directions;
-  std::vector<std::string> texts;
+  std::vector<std::int64_t> directions, compensables;
+  std::vector<std::string> texts, steps;
   for (const Decision& decision : decisions) {
     keys.Add(decision.record);
     directions.push_back(static_cast<int>(decision.direction));
     texts.push_back(decision.text);
+    steps.push_back(decision.step);
+    compensables.push_back(decision.compensable ? 1 : 0);
   }
   std::vector<bool> held;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     held = Matched(transaction.Run(kDecide, Array(keys.types), Array(keys.ids), Array(keys.fences), Array(directions),
-                                   Array(texts)),
+                                   Array(texts), Array(steps), Array(compensables)),
                    decisions.size());
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
   return held;
+}
+
+absl::Status Store::WriteHistory(const std::string& owner, std::span<const Failure> failures) {
+  std::vector<std::string_view> types, ids, steps, errors;
+  std::vector<std::int64_t> attempts;
+  for (const Failure& failure : failures) {
+    types.push_back(failure.type);
+    ids.push_back(failure.id);
+    steps.push_back(failure.step);
+    attempts.push_back(failure.attempt);
+    errors.push_back(failure.error);
+  }
+  return session_.Transact([&](Transaction& transaction) {
+    transaction.Defer(kWriteHistory, Array(types), Array(ids), Array(steps), Array(attempts), Array(errors), owner);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Store::DropOld(absl::Duration age) {
+  return session_.Transact([&](Transaction& transaction) {
+    transaction.Defer(kDropHistory, absl::ToInt64Microseconds(age));
+    transaction.Defer(kDropArchive, absl::ToInt64Microseconds(age));
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<Summary> Store::Summarize() {

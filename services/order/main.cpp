@@ -6,13 +6,16 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "order/api/order_api.h"
+#include "order/api/saga_admin_api.h"
 #include "order/store/migrations.h"
 #include "order/workflow/external_flow.h"
 #include "order/workflow/order_flow.h"
 #include "order/workflow/order_news.h"
 #include "order/workflow/refund_flow.h"
 #include "runtime/runtime.h"
+#include "saga/migrations.h"
 
+ABSL_FLAG(std::vector<std::string>, operators, {}, "Users who may call SagaAdminService.");
 ABSL_FLAG(absl::Duration, reservation_hold, absl::Minutes(2),
           "How long stock is held for an order that is not paid yet.");
 ABSL_FLAG(absl::Duration, payment_window, absl::Minutes(15),
@@ -27,7 +30,8 @@ absl::Status Wire(flotilla::runtime::Fleet& fleet) {
     return absl::InvalidArgumentError("--payment_window: must be 1 s to 50 min");
   }
   const auto postgres = fleet.postgres();
-  std::vector<postgres::Migration> migrations = {events::EventTableMigration(), saga::SagaTableMigration()};
+  std::vector<postgres::Migration> migrations = {events::EventTableMigration()};
+  for (const auto& migration : saga::Migrations()) migrations.push_back(migration);
   for (const auto& migration : order::Migrations()) migrations.push_back(migration);
   if (auto status = fleet.Migrate(migrations); !status.ok()) return status;
 
@@ -50,6 +54,7 @@ absl::Status Wire(flotilla::runtime::Fleet& fleet) {
       events::Consumer::ConsumerOptions{
           .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},
       [payments](auto events) { return payments->Apply(events); }));
+  fleet.Keep(std::make_unique<order::SagaAdminApi>(fleet.server(), postgres, absl::GetFlag(FLAGS_operators)));
   fleet.OnStarted([flow, &fleet] {
     const auto loops = fleet.server().loops();
     flow->Start({loops.begin(), loops.end()});

@@ -23,7 +23,7 @@
 #include "payment/store/migrations.h"
 #include "postgres/test_database.h"
 #include "redis/client.h"
-#include "saga/saga.h"
+#include "saga/migrations.h"
 #include "testing/environment.h"
 
 namespace flotilla::checker {
@@ -124,7 +124,8 @@ class World {
     const auto list = [](std::span<const postgres::Migration> migrations) {
       return std::vector<postgres::Migration>(migrations.begin(), migrations.end());
     };
-    std::vector<postgres::Migration> orders = {events::EventTableMigration(), saga::SagaTableMigration()};
+    std::vector<postgres::Migration> orders = {events::EventTableMigration()};
+    for (const auto& migration : saga::Migrations()) orders.push_back(migration);
     for (const auto& migration : order::Migrations()) orders.push_back(migration);
     migrate(order_, orders);
     migrate(inventory_, inventory::Schema());

@@ -1,0 +1,94 @@
+// What operators see of sagas and do with them. Blocking; one method is one transaction. Errors as in
+// postgres/session.h; acts also: NOT_FOUND (UNKNOWN_SAGA), FAILED_PRECONDITION (SAGA_NOT_PARKED, SAGA_PAST_PIVOT).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "postgres/session.h"
+
+namespace flotilla::saga {
+
+// kResolved: ended by an operator's word. kEnded: it had trouble, which its history tells, and has ended since.
+enum class State : int { kForward = 0, kCompensating = 1, kParked = 2, kResolved = 3, kEnded = 4 };
+
+struct SagaKey {
+  std::string type;
+  std::string id;
+};
+
+struct SagaView {
+  SagaKey key;
+  int version = 0;
+  State state = State::kForward;
+  std::string parked_step;   // parked or resolved: where
+  std::string error;         // parked or resolved: why
+  std::string reason;        // why it compensates
+  bool compensable = false;  // parked, and may still go back
+  std::string owner;
+  absl::Time created_at;
+};
+
+struct HistoryEntry {
+  enum class Kind : int { kAttemptFailed = 1, kTakenOver = 2, kParked = 3 };
+  Kind kind = Kind::kAttemptFailed;
+  std::string step;
+  int attempt = 0;
+  std::string error;
+  std::string owner;
+  absl::Time at;
+};
+
+enum class Act : int { kRetry = 1, kCompensate = 2, kResolve = 3 };
+
+struct OperatorAct {
+  std::int64_t sequence = 0;
+  std::string operator_id;
+  Act act = Act::kRetry;
+  SagaKey saga;
+  std::string note;
+  absl::Time at;
+};
+
+struct SagaDetail {
+  SagaView saga;
+  std::vector<HistoryEntry> history;  // oldest first
+  std::vector<OperatorAct> acts;      // oldest first
+};
+
+// Open sagas (the first three states), by type and id.
+struct SagaQuery {
+  std::optional<State> state = {};
+  std::string type = {};  // any where empty
+  absl::Duration min_age = {};
+  SagaKey after = {};  // where the page before ended
+  int limit = 50;
+};
+
+// Acts, newest first.
+struct ActQuery {
+  std::optional<SagaKey> saga = {};
+  std::int64_t before = INT64_MAX;  // a sequence
+  int limit = 50;
+};
+
+class AdminStore {
+ public:
+  explicit AdminStore(postgres::Options options) : session_(std::move(options)) {}
+
+  absl::StatusOr<std::vector<SagaView>> List(const SagaQuery& query);
+  // NOT_FOUND (UNKNOWN_SAGA) where there is neither a record nor history. History and acts: the last 200 of each.
+  absl::StatusOr<SagaDetail> Get(const SagaKey& key);
+  absl::StatusOr<std::vector<OperatorAct>> Acts(const ActQuery& query);
+  // Does it and writes it down, both or neither. Only with a parked saga; of two at once one wins.
+  absl::Status Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note);
+
+ private:
+  postgres::Session session_;
+};
+
+}  // namespace flotilla::saga

@@ -1,0 +1,28 @@
+// When a step's attempt is made again.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace flotilla::saga {
+
+struct RetryPolicy {
+  absl::Duration initial = absl::Milliseconds(20);
+  double factor = 2;
+  absl::Duration max = absl::Seconds(5);
+  // Then PARKED. Waits are uniform between 0 and the exponential delay, so 50 attempts that fail at once span about
+  // 105 s (71 s at the least of 20,000 simulated runs): an outage of a minute parks nothing.
+  int max_attempts = 50;
+};
+
+// UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, UNKNOWN, RESOURCE_EXHAUSTED, CANCELLED, INTERNAL; anything else is a
+// refusal.
+bool Retryable(const absl::Status& status);
+
+// The most that is waited after the attempt, counted from 1.
+absl::Duration LongestWait(const RetryPolicy& policy, int attempt);
+
+// The wait itself, with full jitter: sagas that one outage has stopped do not come back in step.
+absl::Duration Backoff(const RetryPolicy& policy, int attempt);
+
+}  // namespace flotilla::saga

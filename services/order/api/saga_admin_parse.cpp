@@ -1,0 +1,132 @@
+#include "order/api/saga_admin_parse.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "errors/errors.h"
+#include "google/protobuf/util/time_util.h"
+#include "validation/validation.h"
+
+namespace flotilla::order {
+namespace {
+
+constexpr std::size_t kMaxNote = 1000;
+constexpr std::int64_t kMaxAgeSeconds = std::int64_t{100} * 365 * 24 * 3600;
+
+absl::Status ForeignToken() { return errors::InvalidField("page_token", "was not given by this service"); }
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+}
+
+}  // namespace
+
+absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request) {
+  saga::SagaQuery query;
+  switch (request.state()) {
+    case v1::SAGA_STATE_UNSPECIFIED:
+      break;
+    case v1::SAGA_STATE_FORWARD:
+      query.state = saga::State::kForward;
+      break;
+    case v1::SAGA_STATE_COMPENSATING:
+      query.state = saga::State::kCompensating;
+      break;
+    case v1::SAGA_STATE_PARKED:
+      query.state = saga::State::kParked;
+      break;
+    default:
+      return errors::InvalidField("state", "must be forward, compensating or parked: only these are listed");
+  }
+  if (!request.type().empty() && !validation::IsName(request.type())) {
+    return errors::InvalidField("type", validation::kNameRule);
+  }
+  query.type = request.type();
+  const auto& age = request.min_age();
+  if (age.seconds() < 0 || age.seconds() > kMaxAgeSeconds || age.nanos() < 0 || age.nanos() > 999999999) {
+    return errors::InvalidField("min_age", "must be 0 to 100 years");
+  }
+  query.min_age = absl::Seconds(age.seconds()) + absl::Nanoseconds(age.nanos());
+  const absl::StatusOr<int> page = validation::PageSize(request.page_size());
+  if (!page.ok()) return page.status();
+  query.limit = *page;
+  if (!request.page_token().empty()) {
+    const std::size_t slash = request.page_token().find('/');
+    if (slash == std::string::npos) return ForeignToken();
+    auto after = ParseSagaKey(request.page_token().substr(0, slash), request.page_token().substr(slash + 1));
+    if (!after.ok()) return ForeignToken();
+    query.after = *std::move(after);
+  }
+  return query;
+}
+
+absl::StatusOr<saga::ActQuery> Parse(const v1::ListOperatorActsRequest& request) {
+  saga::ActQuery query;
+  if (!request.saga_type().empty() || !request.saga_id().empty()) {
+    if (!validation::IsName(request.saga_type())) return errors::InvalidField("saga_type", validation::kNameRule);
+    if (!validation::IsKey(request.saga_id())) return errors::InvalidField("saga_id", validation::kKeyRule);
+    query.saga = saga::SagaKey{request.saga_type(), request.saga_id()};
+  }
+  const absl::StatusOr<int> page = validation::PageSize(request.page_size());
+  if (!page.ok()) return page.status();
+  query.limit = *page;
+  if (!request.page_token().empty() && (!absl::SimpleAtoi(request.page_token(), &query.before) || query.before < 1)) {
+    return ForeignToken();
+  }
+  return query;
+}
+
+absl::StatusOr<saga::SagaKey> ParseSagaKey(const std::string& type, const std::string& id) {
+  if (!validation::IsName(type)) return errors::InvalidField("type", validation::kNameRule);
+  if (!validation::IsKey(id)) return errors::InvalidField("id", validation::kKeyRule);
+  return saga::SagaKey{type, id};
+}
+
+absl::Status CheckNote(const std::string& note, bool required) {
+  if (required && note.empty()) return errors::InvalidField("note", "must say what was done by hand");
+  if (note.size() > kMaxNote || note.find('\0') != std::string::npos) {
+    return errors::InvalidField("note", "must be at most 1000 bytes of text");
+  }
+  return absl::OkStatus();
+}
+
+v1::Saga ToProto(const saga::SagaView& view) {
+  v1::Saga proto;
+  proto.set_type(view.key.type);
+  proto.set_id(view.key.id);
+  proto.set_version(view.version);
+  proto.set_state(static_cast<v1::SagaState>(static_cast<int>(view.state) + 1));
+  proto.set_parked_step(view.parked_step);
+  proto.set_error(view.error);
+  proto.set_reason(view.reason);
+  proto.set_compensable(view.compensable);
+  proto.set_owner(view.owner);
+  if (view.created_at != absl::InfinitePast()) *proto.mutable_create_time() = ToProto(view.created_at);
+  return proto;
+}
+
+v1::SagaHistoryEntry ToProto(const saga::HistoryEntry& entry) {
+  v1::SagaHistoryEntry proto;
+  proto.set_kind(static_cast<v1::SagaHistoryEntry::Kind>(entry.kind));
+  proto.set_step(entry.step);
+  proto.set_attempt(entry.attempt);
+  proto.set_error(entry.error);
+  proto.set_owner(entry.owner);
+  *proto.mutable_time() = ToProto(entry.at);
+  return proto;
+}
+
+v1::OperatorAct ToProto(const saga::OperatorAct& act) {
+  v1::OperatorAct proto;
+  proto.set_kind(static_cast<v1::OperatorAct::Kind>(act.act));
+  proto.set_operator_(act.operator_id);
+  proto.set_saga_type(act.saga.type);
+  proto.set_saga_id(act.saga.id);
+  proto.set_note(act.note);
+  *proto.mutable_time() = ToProto(act.at);
+  return proto;
+}
+
+std::string PageToken(const saga::SagaView& last) { return absl::StrCat(last.key.type, "/", last.key.id); }
+std::string PageToken(const saga::OperatorAct& last) { return absl::StrCat(last.sequence); }
+
+}  // namespace flotilla::order

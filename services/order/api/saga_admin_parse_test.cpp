@@ -1,0 +1,71 @@
+#include "order/api/saga_admin_parse.h"
+
+#include "gtest/gtest.h"
+#include "testing/status.h"
+
+namespace flotilla::order {
+namespace {
+
+TEST(SagaAdminParse, NamesTheWrongFieldOfAList) {
+  v1::ListSagasRequest request;
+  EXPECT_EQ(Parse(request)->limit, 50);
+  const auto refused = [&](const char* field) {
+    EXPECT_EQ(Field(Parse(request).status()), field);
+    request.Clear();
+  };
+  request.set_state(v1::SAGA_STATE_ENDED);
+  refused("state");
+  request.set_state(static_cast<v1::SagaState>(99));
+  refused("state");
+  request.set_type("a b");
+  refused("type");
+  request.mutable_min_age()->set_seconds(-1);
+  refused("min_age");
+  request.mutable_min_age()->set_seconds(INT64_MAX);
+  refused("min_age");
+  request.set_page_size(1001);
+  refused("page_size");
+  for (const char* token : {"x", "/", "create/", "cre ate/1"}) {
+    request.set_page_token(token);
+    refused("page_token");
+  }
+}
+
+TEST(SagaAdminParse, APageTokenLeadsToTheNextPage) {
+  saga::SagaView last;
+  last.key = {"create", "a/b"};
+  v1::ListSagasRequest request;
+  request.set_state(v1::SAGA_STATE_PARKED);
+  request.set_page_token(PageToken(last));
+  const auto query = Parse(request);
+  ASSERT_TRUE(query.ok()) << query.status();
+  EXPECT_EQ(query->after.type, "create");
+  EXPECT_EQ(query->after.id, "a/b");
+  EXPECT_EQ(query->state, saga::State::kParked);
+  v1::ListOperatorActsRequest acts;
+  saga::OperatorAct act;
+  act.sequence = 7;
+  acts.set_page_token(PageToken(act));
+  EXPECT_EQ(Parse(acts)->before, 7);
+}
+
+TEST(SagaAdminParse, NamesTheWrongFieldOfAnAct) {
+  EXPECT_EQ(Field(ParseSagaKey("", "1").status()), "type");
+  EXPECT_EQ(Field(ParseSagaKey("create", "").status()), "id");
+  EXPECT_EQ(Field(ParseSagaKey("create", std::string(65, 'x')).status()), "id");
+  EXPECT_EQ(Field(CheckNote("", true)), "note");
+  EXPECT_TRUE(CheckNote("", false).ok());
+  EXPECT_EQ(Field(CheckNote(std::string(1001, 'x'), false)), "note");
+  EXPECT_EQ(Field(CheckNote(std::string("a\0b", 3), false)), "note");
+  v1::ListOperatorActsRequest request;
+  request.set_saga_id("1");
+  EXPECT_EQ(Field(Parse(request).status()), "saga_type");
+  request.Clear();
+  for (const char* token : {"x", "-1", "0"}) {
+    request.set_page_token(token);
+    EXPECT_EQ(Field(Parse(request).status()), "page_token");
+  }
+}
+
+}  // namespace
+}  // namespace flotilla::order
