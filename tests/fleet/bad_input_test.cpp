@@ -151,27 +151,24 @@ TEST_F(BadInput, MalformedOrderId) {
 TEST_F(BadInput, MoneyAndStockAreChecked) {
   auto payments = fleet->payments();
   for (std::int64_t amount : {std::int64_t{0}, std::int64_t{-5}, INT64_MAX}) {
-    grpc::ClientContext context;
-    SetCall(context, "", 5000);
     payment::v1::DepositRequest request;
     request.set_user_id("user");
     request.set_deposit_id("bad");
     request.mutable_amount()->set_currency_code("EUR");
     request.mutable_amount()->set_minor_units(amount);
     payment::v1::DepositResponse response;
-    const Result result = Explain(payments->Deposit(&context, request, &response));
+    const Result result = Call(*payments, &payment::v1::PaymentService::Stub::Deposit, "", request, &response);
     EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << amount;
     EXPECT_EQ(result.field, "amount.minor_units") << amount;
   }
-  grpc::ClientContext context;
-  SetCall(context, "", 5000);
   inventory::v1::AdjustStockRequest request;
   request.set_sku("good");
   request.set_reference("too-much");
   request.set_reason(inventory::v1::MOVEMENT_REASON_LOSS);
   request.set_delta(-1000000);
   inventory::v1::AdjustStockResponse response;
-  const Result result = Explain(fleet->inventory()->AdjustStock(&context, request, &response));
+  const Result result =
+      Call(*fleet->inventory(), &inventory::v1::InventoryService::Stub::AdjustStock, "", request, &response);
   EXPECT_EQ(result.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(result.reason, "OUT_OF_STOCK");
 }

@@ -1,10 +1,9 @@
 // Crashes and outages under load: calls go on or fail cleanly, and afterwards every promise holds.
-#include <atomic>
 #include <chrono>
-#include <functional>
 #include <thread>
 
 #include "fleet/fleet.h"
+#include "fleet/load.h"
 #include "gtest/gtest.h"
 #include "testing/eventually.h"
 
@@ -15,66 +14,16 @@ using order::v1::ORDER_STATE_CANCELLED;
 using order::v1::ORDER_STATE_PAID;
 using std::chrono::steady_clock;
 
-// Buyers that place orders until told to stop; every third user is poor, so some orders are compensated.
-class Load {
- public:
-  Load(Fleet& fleet, std::vector<std::string> instances, int buyers, int timeout_ms = 2000)
-      : fleet_(fleet), instances_(std::move(instances)) {
-    for (int i = 0; i < buyers; ++i) threads_.emplace_back([this, i, timeout_ms] { Buy(i, timeout_ms); });
-  }
-  ~Load() { Stop(); }
-  void Stop() {
-    stop_ = true;
-    for (auto& thread : threads_) thread.join();
-    threads_.clear();
-  }
-  static void Prepare(Fleet& fleet, int buyers) {
-    for (int s = 0; s < 10; ++s) fleet.PutSku("load" + std::to_string(s), 10, 1000000);
-    for (int i = 0; i < buyers; ++i) fleet.OpenWallet("load-user" + std::to_string(i), i % 3 == 2 ? 5 : 1000000);
-  }
-  int ended() const { return paid_ + cancelled_; }
-  int failed() const { return failed_; }
-
- private:
-  void Buy(int buyer, int timeout_ms) {
-    auto stub = fleet_.orders(instances_[buyer % instances_.size()]);
-    for (int n = 0; !stop_; ++n) {
-      const std::string key = "n" + std::to_string(n);
-      const std::string sku = "load" + std::to_string((buyer + n) % 10);
-      // A client that gets no answer asks again with the same key, as the API documents.
-      while (!stop_) {
-        const Result result = CreateOrder(*stub, "load-user" + std::to_string(buyer), key, {{sku, 1}}, timeout_ms);
-        if (result.status.ok() && result.order.state() == ORDER_STATE_PAID) ++paid_;
-        if (result.status.ok() && result.order.state() == ORDER_STATE_CANCELLED) ++cancelled_;
-        if (result.status.ok()) break;
-        ++failed_;
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-      }
-    }
-  }
-  Fleet& fleet_;
-  const std::vector<std::string> instances_;
-  std::atomic<bool> stop_ = false;
-  std::atomic<int> paid_ = 0, cancelled_ = 0, failed_ = 0;
-  std::vector<std::thread> threads_;
-};
-
 TEST(Fault, KilledOrderServiceFinishesItsSagasAfterRestart) {
   Fleet fleet;
   fleet.StartAll();
   Load::Prepare(fleet, 32);
   Load load(fleet, {"order-1"}, 32);
   for (int kill = 0; kill < 3; ++kill) {
-    const int before = load.ended();
-    ASSERT_TRUE(Eventually([&] { return load.ended() > before + 200; }, absl::Seconds(30)))
-        << "no progress before kill " << kill;
-    fleet.process("order-1").Signal(SIGKILL);
-    fleet.process("order-1").Wait(5);
-    fleet.Restart("order-1");
-    fleet.WaitServing("order-1");
+    ASSERT_TRUE(load.Progresses(200)) << "before kill " << kill;
+    fleet.KillAndRestart("order-1");
   }
-  const int before = load.ended();
-  EXPECT_TRUE(Eventually([&] { return load.ended() > before + 100; }, absl::Seconds(30)));
+  EXPECT_TRUE(load.Progresses());
   load.Stop();
   EXPECT_EQ(fleet.Check(), "");
 }
@@ -85,13 +34,8 @@ TEST(Fault, KilledInventoryAndPaymentLoseNothing) {
   Load::Prepare(fleet, 32);
   Load load(fleet, {"order-1"}, 32);
   for (const char* victim : {"inventory-1", "payment-1", "notify-1"}) {
-    const int before = load.ended();
-    ASSERT_TRUE(Eventually([&] { return load.ended() > before + 200; }, absl::Seconds(30)))
-        << "no progress before " << victim;
-    fleet.process(victim).Signal(SIGKILL);
-    fleet.process(victim).Wait(5);
-    fleet.Restart(victim);
-    fleet.WaitServing(victim);
+    ASSERT_TRUE(load.Progresses(200)) << "before " << victim;
+    fleet.KillAndRestart(victim);
   }
   load.Stop();
   EXPECT_EQ(fleet.Check(), "");
@@ -110,8 +54,7 @@ TEST(Fault, CallsGoOnWhileInstancesJoinAndLeave) {
   for (const char* leaver : {"inventory-1", "payment-1"}) {
     fleet.process(leaver).Signal(SIGTERM);
     EXPECT_EQ(fleet.process(leaver).Wait(30), 0) << leaver;
-    const int before = load.ended();
-    EXPECT_TRUE(Eventually([&] { return load.ended() > before + 100; }, absl::Seconds(20))) << leaver;
+    EXPECT_TRUE(load.Progresses()) << leaver;
   }
   // A leaver that deregisters and drains costs no call.
   EXPECT_EQ(load.failed(), 0);
@@ -124,11 +67,10 @@ TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
   fleet.StartAll();
   Load::Prepare(fleet, 16);
   Load load(fleet, {"order-1"}, 16);
-  ASSERT_TRUE(Eventually([&] { return load.ended() > 100; }, absl::Seconds(20)));
+  ASSERT_TRUE(load.Progresses());
   fleet.StopServer("etcd");
   std::this_thread::sleep_for(std::chrono::seconds(12));  // longer than a lease
-  const int before = load.ended();
-  EXPECT_TRUE(Eventually([&] { return load.ended() > before + 100; }, absl::Seconds(20)));
+  EXPECT_TRUE(load.Progresses());
   EXPECT_EQ(load.failed(), 0);
   fleet.StartServer("etcd");
   // The first instances leave, so what is known from before the outage is worthless.
@@ -136,8 +78,7 @@ TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
   fleet.WaitServing(second);
   fleet.process("inventory-1").Signal(SIGTERM);
   EXPECT_EQ(fleet.process("inventory-1").Wait(30), 0);
-  const int after = load.ended();
-  EXPECT_TRUE(Eventually([&] { return load.ended() > after + 100; }, absl::Seconds(30)));
+  EXPECT_TRUE(load.Progresses());
   load.Stop();
   EXPECT_EQ(fleet.Check(), "");
 }
@@ -150,8 +91,7 @@ TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   auto stub = fleet.orders();
   ASSERT_EQ(CreateOrder(*stub, "dora", "warm", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
 
-  fleet.process("inventory-1").Signal(SIGKILL);
-  fleet.process("inventory-1").Wait(5);
+  fleet.Kill("inventory-1");
   auto start = steady_clock::now();
   const Result result = CreateOrder(*stub, "dora", "k1", {{"down", 1}}, 3000);
   EXPECT_EQ(result.status.error_code(), grpc::StatusCode::UNAVAILABLE) << result.status.error_message();
@@ -160,8 +100,7 @@ TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   fleet.WaitServing("inventory-1");
 
   // With payment away the order stands reserved and goes on by itself when payment is back.
-  fleet.process("payment-1").Signal(SIGKILL);
-  fleet.process("payment-1").Wait(5);
+  fleet.Kill("payment-1");
   start = steady_clock::now();
   const Result waiting = CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000);
   EXPECT_LT(steady_clock::now() - start, std::chrono::milliseconds(3500));

@@ -3,85 +3,38 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <fstream>
 #include <iostream>
-#include <mutex>
 #include <pqxx/pqxx>
 #include <random>
 #include <stdexcept>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
+#include "fleet/call_log.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "testing/environment.h"
 #include "testing/eventually.h"
-#include "testing/status.h"
 
 namespace flotilla::fleet {
 namespace {
 
+using inventory::v1::InventoryService;
+using payment::v1::PaymentService;
+
 const char* const kServices[] = {"order", "inventory", "payment", "notify"};
 
-// What clients saw, as tests/checker/client_log.h describes it. One fleet lives at a time.
-class CallLog {
- public:
-  using Fields = std::map<std::string, std::string>;
+type::v1::Money Euros(std::int64_t cents) {
+  type::v1::Money money;
+  money.set_currency_code("EUR");
+  money.set_minor_units(cents);
+  return money;
+}
 
-  void Open(const std::string& path) {
-    const std::lock_guard lock(mutex_);
-    out_ = std::ofstream(path);
-  }
-
-  void Invoked(const Fields& call) { Write(call, "invoke"); }
-
-  void Answered(Fields call, const Result& result) {
-    if (result.status.ok()) {
-      call["order_id"] = result.order.order_id();
-      call["state"] = order::v1::OrderState_Name(result.order.state());
-      return Write(std::move(call), "ok");
-    }
-    call["reason"] = result.reason;
-    Write(std::move(call), Definite(result.status.error_code()) ? "fail" : "unknown");
-  }
-
-  void Flush() {
-    const std::lock_guard lock(mutex_);
-    out_.flush();
-  }
-
- private:
-  // Refused for good; after any other error the order may exist all the same.
-  static bool Definite(grpc::StatusCode code) {
-    return code == grpc::StatusCode::INVALID_ARGUMENT || code == grpc::StatusCode::NOT_FOUND ||
-           code == grpc::StatusCode::ALREADY_EXISTS || code == grpc::StatusCode::FAILED_PRECONDITION ||
-           code == grpc::StatusCode::UNAUTHENTICATED || code == grpc::StatusCode::PERMISSION_DENIED;
-  }
-
-  void Write(Fields call, const char* type) {
-    call["type"] = type;
-    const std::lock_guard lock(mutex_);
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    call["time_us"] = std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
-    google::protobuf::Struct line;
-    for (const auto& [key, value] : call) (*line.mutable_fields())[key].set_string_value(value);
-    std::string json;
-    if (!google::protobuf::util::MessageToJsonString(line, &json).ok()) throw std::runtime_error("a call is no text");
-    out_ << json << '\n';
-  }
-
-  std::mutex mutex_;
-  std::ofstream out_;
-};
-
-CallLog& Calls() {
-  static auto* const log = new CallLog;
-  return *log;
+// Throws where the preparation of a test fails.
+void Require(const Result& result, const char* what) {
+  if (!result.status.ok()) throw std::runtime_error(std::string(what) + ": " + result.status.error_message());
 }
 
 }  // namespace
@@ -140,10 +93,7 @@ void Fleet::StartServer(const std::string& server) {
   processes_[server] = std::make_unique<Process>(command, log(server));
 }
 
-void Fleet::StopServer(const std::string& server) {
-  processes_.at(server)->Signal(SIGKILL);
-  processes_.at(server)->Wait(10);
-}
+void Fleet::StopServer(const std::string& server) { Kill(server); }
 
 std::string Fleet::DatabaseUri(const std::string& service) const {
   return admin_uri_.substr(0, admin_uri_.rfind('/') + 1) + prefix_ + service;
@@ -163,9 +113,22 @@ std::string Fleet::Start(const std::string& service, std::vector<std::string> fl
   return name;
 }
 
-void Fleet::Restart(const std::string& instance) {
+void Fleet::Restart(const std::string& instance, std::vector<std::string> flags) {
+  std::vector<std::string> command = instances_.at(instance).command;
+  command.insert(command.end(), flags.begin(), flags.end());
   processes_.erase(instance);
-  processes_[instance] = std::make_unique<Process>(instances_.at(instance).command, log(instance));
+  processes_[instance] = std::make_unique<Process>(std::move(command), log(instance));
+}
+
+void Fleet::Kill(const std::string& instance) {
+  process(instance).Signal(SIGKILL);
+  process(instance).Wait(5);
+}
+
+void Fleet::KillAndRestart(const std::string& instance) {
+  Kill(instance);
+  Restart(instance);
+  WaitServing(instance);
 }
 
 std::string Fleet::address(const std::string& instance) const {
@@ -203,6 +166,9 @@ void Fleet::StartAll() {
 
 std::unique_ptr<order::v1::OrderService::Stub> Fleet::orders(const std::string& instance) const {
   return order::v1::OrderService::NewStub(channel(instance));
+}
+std::unique_ptr<order::v1::SagaAdminService::Stub> Fleet::sagas(const std::string& instance) const {
+  return order::v1::SagaAdminService::NewStub(channel(instance));
 }
 std::unique_ptr<inventory::v1::InventoryService::Stub> Fleet::inventory(const std::string& instance) const {
   return inventory::v1::InventoryService::NewStub(channel(instance));
@@ -249,142 +215,46 @@ std::string Fleet::Check() {
   return check.Wait(120) == 0 ? "" : check.Output();
 }
 
-void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_ms) {
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
-  context.set_wait_for_ready(true);  // a blocking client connects only while a call waits
-  if (!user.empty()) context.AddMetadata("flotilla-user", user);
-}
-
-void LogCallsTo(const std::string& path) {
-  Calls().Open(path);
-  std::atexit([] { Calls().Flush(); });
-}
-
-Result Explain(const grpc::Status& status) {
-  Result result{status, "", "", {}};
-  google::rpc::Status details;
-  if (!details.ParseFromString(status.error_details())) return result;
-  result.field = Field(details);
-  for (const auto& any : details.details()) {
-    google::rpc::ErrorInfo info;
-    if (any.UnpackTo(&info)) result.reason = info.reason();
-  }
-  return result;
-}
-
-Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
-            int timeout_ms) {
-  grpc::ClientContext context;
-  SetCall(context, user, timeout_ms);
-  order::v1::CreateOrderRequest body = request;
-  body.clear_idempotency_key();
-  const CallLog::Fields call = {
-      {"op", "create_order"}, {"user", user}, {"key", request.idempotency_key()}, {"body", body.ShortDebugString()}};
-  Calls().Invoked(call);
-  order::v1::CreateOrderResponse response;
-  Result result = Explain(stub.CreateOrder(&context, request, &response));
-  result.order = response.order();
-  Calls().Answered(call, result);
-  return result;
-}
-
-Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
-                   const Items& items, int timeout_ms) {
-  order::v1::CreateOrderRequest request;
-  request.set_idempotency_key(key);
-  request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
-  for (const auto& [sku, quantity] : items) {
-    auto* item = request.add_items();
-    item->set_sku(sku);
-    item->set_quantity(quantity);
-  }
-  return Send(stub, user, request, timeout_ms);
-}
-
-Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id) {
-  grpc::ClientContext context;
-  SetCall(context, user, 5000);
-  order::v1::CancelOrderRequest request;
-  request.set_order_id(order_id);
-  const CallLog::Fields call = {{"op", "cancel_order"}, {"user", user}, {"order_id", order_id}};
-  Calls().Invoked(call);
-  order::v1::CancelOrderResponse response;
-  Result result = Explain(stub.CancelOrder(&context, request, &response));
-  result.order = response.order();
-  Calls().Answered(call, result);
-  return result;
-}
-
-Result GetOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id) {
-  grpc::ClientContext context;
-  SetCall(context, user, 5000);
-  order::v1::GetOrderRequest request;
-  request.set_order_id(order_id);
-  order::v1::GetOrderResponse response;
-  Result result = Explain(stub.GetOrder(&context, request, &response));
-  result.order = response.order();
-  return result;
-}
-
 void Fleet::PutSku(const std::string& sku, std::int64_t price, std::int64_t quantity) {
-  grpc::ClientContext context;
-  SetCall(context, "", 5000);
   inventory::v1::PutSkuRequest request;
   request.set_sku(sku);
   request.set_name("Test " + sku);
-  request.mutable_price()->set_currency_code("EUR");
-  request.mutable_price()->set_minor_units(price);
+  *request.mutable_price() = Euros(price);
   request.set_initial_quantity(quantity);
   inventory::v1::PutSkuResponse response;
-  const auto status = inventory()->PutSku(&context, request, &response);
-  if (!status.ok()) throw std::runtime_error("PutSku: " + status.error_message());
+  Require(Call(*inventory(), &InventoryService::Stub::PutSku, "", request, &response), "PutSku");
 }
 
 inventory::v1::Stock Fleet::Stock(const std::string& sku) {
-  grpc::ClientContext context;
-  SetCall(context, "", 5000);
   inventory::v1::GetStockRequest request;
   request.set_sku(sku);
   inventory::v1::GetStockResponse response;
-  const auto status = inventory()->GetStock(&context, request, &response);
-  if (!status.ok()) throw std::runtime_error("GetStock: " + status.error_message());
+  Require(Call(*inventory(), &InventoryService::Stub::GetStock, "", request, &response), "GetStock");
   return response.stock();
 }
 
 void Fleet::OpenWallet(const std::string& user, std::int64_t balance) {
   auto stub = payments();
-  {
-    grpc::ClientContext context;
-    SetCall(context, "", 5000);
-    payment::v1::OpenAccountRequest request;
-    request.set_user_id(user);
-    request.set_currency_code("EUR");
-    payment::v1::OpenAccountResponse response;
-    const auto status = stub->OpenAccount(&context, request, &response);
-    if (!status.ok()) throw std::runtime_error("OpenAccount: " + status.error_message());
-  }
+  payment::v1::OpenAccountRequest open;
+  open.set_user_id(user);
+  open.set_currency_code("EUR");
+  payment::v1::OpenAccountResponse opened;
+  Require(Call(*stub, &PaymentService::Stub::OpenAccount, "", open, &opened), "OpenAccount");
   if (balance == 0) return;
-  grpc::ClientContext context;
-  SetCall(context, "", 5000);
-  payment::v1::DepositRequest request;
-  request.set_user_id(user);
-  request.set_deposit_id("open-" + user);
-  request.mutable_amount()->set_currency_code("EUR");
-  request.mutable_amount()->set_minor_units(balance);
-  payment::v1::DepositResponse response;
-  const auto status = stub->Deposit(&context, request, &response);
-  if (!status.ok()) throw std::runtime_error("Deposit: " + status.error_message());
+  payment::v1::DepositRequest deposit;
+  deposit.set_user_id(user);
+  deposit.set_deposit_id("open-" + user);
+  *deposit.mutable_amount() = Euros(balance);
+  payment::v1::DepositResponse deposited;
+  Require(Call(*stub, &PaymentService::Stub::Deposit, "", deposit, &deposited), "Deposit");
 }
 
 std::int64_t Fleet::Balance(const std::string& user) {
-  grpc::ClientContext context;
-  SetCall(context, "", 5000);
   payment::v1::GetAccountRequest request;
   request.set_user_id(user);
   request.set_currency_code("EUR");
   payment::v1::GetAccountResponse response;
-  const auto status = payments()->GetAccount(&context, request, &response);
-  if (!status.ok()) throw std::runtime_error("GetAccount: " + status.error_message());
+  Require(Call(*payments(), &PaymentService::Stub::GetAccount, "", request, &response), "GetAccount");
   return response.account().balance().minor_units();
 }
 

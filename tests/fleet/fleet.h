@@ -8,10 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "fleet/calls.h"
 #include "flotilla/inventory/v1/inventory_service.grpc.pb.h"
 #include "flotilla/notify/v1/notify_service.grpc.pb.h"
 #include "flotilla/order/v1/order_service.grpc.pb.h"
+#include "flotilla/order/v1/saga_admin_service.grpc.pb.h"
 #include "flotilla/payment/v1/payment_service.grpc.pb.h"
 #include "testing/process.h"
 
@@ -28,8 +29,10 @@ class Fleet {
   // Starts another instance of a service and returns its name ("order-2"); the first is "order-1".
   std::string Start(const std::string& service, std::vector<std::string> flags = {});
   void WaitServing(const std::string& instance, int seconds = 30);
-  // Starts a stopped or killed instance again on its old port.
-  void Restart(const std::string& instance);
+  // Starts a stopped or killed instance again on its old port, with these flags more than it was first started with.
+  void Restart(const std::string& instance, std::vector<std::string> flags = {});
+  void Kill(const std::string& instance);  // SIGKILL
+  void KillAndRestart(const std::string& instance);
   Process& process(const std::string& instance) { return *processes_.at(instance); }
   std::string address(const std::string& instance) const;
 
@@ -38,6 +41,7 @@ class Fleet {
 
   std::shared_ptr<grpc::Channel> channel(const std::string& instance) const;
   std::unique_ptr<order::v1::OrderService::Stub> orders(const std::string& instance = "order-1") const;
+  std::unique_ptr<order::v1::SagaAdminService::Stub> sagas(const std::string& instance = "order-1") const;
   std::unique_ptr<inventory::v1::InventoryService::Stub> inventory(const std::string& instance = "inventory-1") const;
   std::unique_ptr<payment::v1::PaymentService::Stub> payments(const std::string& instance = "payment-1") const;
   std::unique_ptr<notify::v1::NotifyService::Stub> notifications(const std::string& instance = "notify-1") const;
@@ -76,27 +80,5 @@ class Fleet {
   std::map<std::string, std::unique_ptr<Process>> processes_;
   std::map<std::string, int> counters_;
 };
-
-struct Result {
-  grpc::Status status;
-  std::string reason;  // ErrorInfo reason
-  std::string field;   // first BadRequest field
-  order::v1::Order order;
-};
-
-// CreateOrder and CancelOrder are written to the living fleet's log of calls, for the checker; without a fleet of this
-// process to this file, which is complete when the process ends.
-void LogCallsTo(const std::string& path);
-using Items = std::vector<std::pair<std::string, std::int64_t>>;
-
-Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
-                   const Items& items, int timeout_ms = 5000);
-Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
-            int timeout_ms = 5000);
-Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
-Result GetOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
-// The parts of an error that programs read.
-Result Explain(const grpc::Status& status);
-void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_ms);
 
 }  // namespace flotilla::fleet

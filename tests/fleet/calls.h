@@ -1,0 +1,45 @@
+// What clients do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "flotilla/order/v1/order_service.grpc.pb.h"
+
+namespace flotilla::fleet {
+
+struct Result {
+  grpc::Status status;
+  std::string reason;  // ErrorInfo reason
+  std::string field;   // first BadRequest field
+  order::v1::Order order;
+};
+
+// CreateOrder and CancelOrder are written to the living fleet's log of calls, for the checker; without a fleet of this
+// process to this file, which is complete when the process ends.
+void LogCallsTo(const std::string& path);
+using Items = std::vector<std::pair<std::string, std::int64_t>>;
+
+Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
+                   const Items& items, int timeout_ms = 5000);
+Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
+            int timeout_ms = 5000);
+Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
+Result GetOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
+// The parts of an error that programs read.
+Result Explain(const grpc::Status& status);
+void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_ms);
+
+// Any unary call, as `user` (nobody where empty):
+//   Call(*fleet.payments(), &PaymentService::Stub::Deposit, "", request, &response);
+template <class Stub, class Request, class Response>
+Result Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+            const std::string& user, const Request& request, Response* response, int timeout_ms = 5000) {
+  grpc::ClientContext context;
+  SetCall(context, user, timeout_ms);
+  return Explain((stub.*method)(&context, request, response));
+}
+
+}  // namespace flotilla::fleet

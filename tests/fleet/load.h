@@ -1,0 +1,37 @@
+// Buyers that place orders until told to stop; every third user is poor, so some orders are compensated.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fleet/fleet.h"
+
+namespace flotilla::fleet {
+
+class Load {
+ public:
+  // Ten SKUs, and a wallet for each buyer.
+  static void Prepare(Fleet& fleet, int buyers);
+
+  Load(Fleet& fleet, std::vector<std::string> instances, int buyers, int timeout_ms = 2000);
+  ~Load() { Stop(); }
+  void Stop();
+
+  int ended() const { return paid_ + cancelled_; }
+  int failed() const { return failed_; }
+  // True once `more` further orders have ended; false where they have not within 30 s.
+  bool Progresses(int more = 100) const;
+
+ private:
+  void Buy(int buyer, int timeout_ms);
+
+  Fleet& fleet_;
+  const std::vector<std::string> instances_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<int> paid_ = 0, cancelled_ = 0, failed_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace flotilla::fleet

@@ -1,0 +1,125 @@
+// Operators and stuck sagas, on a fleet with two order services.
+#include "fleet/fleet.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "testing/eventually.h"
+
+namespace flotilla::fleet {
+namespace {
+
+using Admin = order::v1::SagaAdminService;
+using order::v1::ORDER_STATE_CANCELLED;
+using order::v1::ORDER_STATE_PAID;
+using order::v1::ORDER_STATE_RESERVED;
+using testing::ElementsAre;
+
+class SagaAdmin : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fleet = new Fleet;
+    for (const char* service : {"inventory", "payment", "notify"}) fleet->WaitServing(fleet->Start(service));
+    for (int i = 0; i < 2; ++i) fleet->WaitServing(fleet->Start("order", {"--operators=olga,otto"}));
+    fleet->PutSku("sku", 100, 100);
+    fleet->OpenWallet("user", 100000);
+  }
+  static void TearDownTestSuite() {
+    EXPECT_EQ(fleet->Check(), "");
+    delete fleet;
+    fleet = nullptr;
+  }
+
+  // An order whose saga is parked at its charge, as after a long outage of payment.
+  static std::string Parked(const std::string& key) {
+    fleet->Kill("payment-1");
+    const Result waiting = CreateOrder(*fleet->orders(), "user", key, {{"sku", 1}}, 1000);
+    const std::string where = " WHERE idempotency_key = '" + key + "'";
+    EXPECT_TRUE(fleet->WaitForQuery("order", "SELECT count(*) FROM orders" + where, 1, 10));
+    fleet->Query("order",
+                 "WITH parked AS (UPDATE saga SET direction = 2, parked_from = 0, parked_step = 'charge', "
+                 "error = 'UNAVAILABLE: down', compensable = true, fence = fence + 1 RETURNING 1) "
+                 "SELECT count(*) FROM parked");
+    fleet->Restart("payment-1");
+    fleet->WaitServing("payment-1");
+    order::v1::ListSagasRequest list;
+    list.set_state(order::v1::SAGA_STATE_PARKED);
+    order::v1::ListSagasResponse listed;
+    EXPECT_TRUE(Call(*fleet->sagas(), &Admin::Stub::ListSagas, "olga", list, &listed).status.ok());
+    EXPECT_EQ(listed.sagas_size(), 1);
+    return listed.sagas_size() == 0 ? "" : listed.sagas(0).id();
+  }
+  static bool Becomes(const std::string& order_id, order::v1::OrderState state) {
+    return Eventually([&] { return GetOrder(*fleet->orders(), "user", order_id).order.state() == state; });
+  }
+  static order::v1::GetSagaResponse Get(const std::string& id) {
+    order::v1::GetSagaRequest request;
+    request.set_type("create");
+    request.set_id(id);
+    order::v1::GetSagaResponse response;
+    const Result result = Call(*fleet->sagas("order-2"), &Admin::Stub::GetSaga, "otto", request, &response);
+    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+    return response;
+  }
+  template <class Request, class Response>
+  static Result Do(grpc::Status (Admin::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                   const std::string& instance, const std::string& user, const std::string& id) {
+    Request request;
+    request.set_type("create");
+    request.set_id(id);
+    request.set_note("by " + user);
+    Response response;
+    return Call(*fleet->sagas(instance), method, user, request, &response);
+  }
+  static inline Fleet* fleet = nullptr;
+};
+
+TEST_F(SagaAdmin, OnlyOperatorsMay) {
+  const Result nobody = Do(&Admin::Stub::RetrySaga, "order-1", "", "x");
+  EXPECT_EQ(nobody.reason, "NO_USER");
+  const Result user = Do(&Admin::Stub::ResolveSaga, "order-1", "user", "x");
+  EXPECT_EQ(user.status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(user.reason, "NOT_AN_OPERATOR");
+  EXPECT_EQ(Do(&Admin::Stub::RetrySaga, "order-1", "olga", "x").reason, "UNKNOWN_SAGA");
+  EXPECT_EQ(Do(&Admin::Stub::RetrySaga, "order-1", "olga", "").field, "id");
+}
+
+TEST_F(SagaAdmin, ARetriedOrderIsPaidWhicheverInstanceIsAsked) {
+  const std::string id = Parked("retried");
+  EXPECT_EQ(GetOrder(*fleet->orders(), "user", id).order.state(), ORDER_STATE_RESERVED);
+  EXPECT_EQ(Get(id).saga().state(), order::v1::SAGA_STATE_PARKED);
+  EXPECT_EQ(Get(id).saga().parked_step(), "charge");
+  EXPECT_TRUE(Do(&Admin::Stub::RetrySaga, "order-2", "olga", id).status.ok());
+  EXPECT_TRUE(Becomes(id, ORDER_STATE_PAID));
+  EXPECT_EQ(Do(&Admin::Stub::ResolveSaga, "order-1", "otto", id).reason, "UNKNOWN_SAGA");
+  const auto after = Get(id);
+  EXPECT_EQ(after.saga().state(), order::v1::SAGA_STATE_ENDED);
+  ASSERT_EQ(after.acts_size(), 1);
+  EXPECT_EQ(after.acts(0).operator_(), "olga");
+  EXPECT_EQ(after.acts(0).note(), "by olga");
+  EXPECT_GE(after.history_size(), 1);
+}
+
+TEST_F(SagaAdmin, ACompensatedOrderIsCancelledAndItsStockIsBack) {
+  const auto before = fleet->Stock("sku").available();
+  const std::string id = Parked("compensated");
+  EXPECT_EQ(fleet->Stock("sku").available(), before - 1);
+  EXPECT_TRUE(Do(&Admin::Stub::CompensateSaga, "order-1", "otto", id).status.ok());
+  EXPECT_TRUE(Becomes(id, ORDER_STATE_CANCELLED));
+  EXPECT_EQ(GetOrder(*fleet->orders(), "user", id).order.cancel_reason(), "COMPENSATED_BY_OPERATOR");
+  EXPECT_EQ(fleet->Stock("sku").available(), before);
+}
+
+TEST_F(SagaAdmin, ActsOfAllAreListedInPages) {
+  order::v1::ListOperatorActsRequest request;
+  request.set_page_size(1);
+  std::vector<std::string> operators;
+  do {
+    order::v1::ListOperatorActsResponse response;
+    ASSERT_TRUE(Call(*fleet->sagas(), &Admin::Stub::ListOperatorActs, "olga", request, &response).status.ok());
+    for (const auto& act : response.acts()) operators.push_back(act.operator_());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(operators, ElementsAre("otto", "olga"));  // the newest first; these tests run in order
+}
+
+}  // namespace
+}  // namespace flotilla::fleet
