@@ -11,7 +11,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "failpoint/failpoint.h"
 #include "postgres/connection.h"
 
 namespace flotilla::postgres {
@@ -144,6 +146,11 @@ struct Session::Impl {
     connection.reset();
   }
 
+  absl::Status Failpoint([[maybe_unused]] const char* when) const {
+    return FLOTILLA_FAILPOINT(
+        absl::StrReplaceAll(absl::StrCat("commit.", options.application_name, ".", when), {{" ", "_"}}));
+  }
+
   void Backoff(int attempt) {
     const double limit_ms = std::min(50.0, 2.0 * std::pow(2.0, attempt));
     absl::SleepFor(absl::Milliseconds(std::uniform_real_distribution<double>(limit_ms / 4, limit_ms)(random)));
@@ -209,9 +216,11 @@ absl::Status Session::Attempts(Mode mode, const std::function<absl::Status(Trans
         if (result.status.ok() && transaction.failed_) {
           result.status = absl::InternalError("postgres: a statement failed, but its transaction was to be committed");
         }
+        if (mode == Mode::kTransaction && result.status.ok()) result.status = impl_->Failpoint("before");
         if (mode == Mode::kTransaction && result.status.ok()) {
           committing = true;
           transaction.Commit();
+          result.status = impl_->Failpoint("after");
         } else {
           transaction.Rollback();
         }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "failpoint/failpoint.h"
 
 namespace flotilla::redis {
 namespace {
@@ -169,7 +170,10 @@ Client::~Client() = default;
 
 absl::StatusOr<std::vector<Reply>> Client::Pipeline(std::span<const Command> commands) {
   if (auto status = impl_->Connect(); !status.ok()) return status;
-  return impl_->Exchange(commands);
+  if (auto status = FLOTILLA_FAILPOINT("redis.before"); !status.ok()) return status;
+  absl::StatusOr<std::vector<Reply>> replies = impl_->Exchange(commands);
+  if (auto status = FLOTILLA_FAILPOINT("redis.after"); !status.ok()) return status;
+  return replies;
 }
 
 absl::StatusOr<Reply> Client::Run(Command command) {

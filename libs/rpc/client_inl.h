@@ -3,6 +3,7 @@
 
 #include "absl/time/clock.h"
 #include "errors/errors.h"
+#include "failpoint/failpoint.h"
 #include "rpc/client.h"
 
 namespace flotilla::rpc {
@@ -29,6 +30,7 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
                    [&] { endpoint->stub = std::shared_ptr<Stub>(Service::NewStub(endpoint->channel)); });
 
     if (Loop::Current()->down()) co_return absl::UnavailableError("this process is shutting down");
+    if (auto error = FLOTILLA_FAILPOINT("rpc." + pool_->service() + ".before"); !error.ok()) co_return error;
     grpc::ClientContext context;
     internal::PrepareContext(context, deadline, options);
     Response response;
@@ -39,6 +41,9 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
     auto call = (static_cast<Stub*>(endpoint->stub.get())->*prepare)(&context, request, Loop::Current()->queue());
     call->StartCall();
     co_await operation.Run([&](void* tag) { call->Finish(&response, &status, tag); });
+    if (auto error = FLOTILLA_FAILPOINT("rpc." + pool_->service() + ".after"); !error.ok()) {
+      status = errors::ToGrpc(error);
+    }
     endpoint->in_flight.fetch_sub(1, std::memory_order_relaxed);
     // Nobody here cancels a call, so CANCELLED is a server that ended while the call was on its way.
     const bool unavailable =

@@ -6,9 +6,11 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "batch/spread.h"
 #include "errors/errors.h"
+#include "failpoint/failpoint.h"
 #include "telemetry/log.h"
 
 namespace flotilla::saga {
@@ -64,6 +66,13 @@ void Merge(std::vector<Context> contexts, Context& into) {
   for (Context& context : contexts) {
     for (auto& [name, value] : context.results) into.results[name] = std::move(value);
   }
+}
+
+// Of every step, way back, decision and finish.
+absl::Status Failpoint([[maybe_unused]] const Flight& flight, [[maybe_unused]] const std::string& step,
+                       [[maybe_unused]] const char* when) {
+  return FLOTILLA_FAILPOINT(
+      absl::StrReplaceAll(absl::StrCat("saga.", flight.record.type, ".", step, ".", when), {{" ", "_"}}));
 }
 
 async::Task<absl::Status> Guard(const Action& action, Context& context) {
@@ -208,7 +217,9 @@ async::Task<Driver::Result> Driver::Attempt(Try what, Flight& flight, Context& c
       co_return Result{Result::Kind::kRefused, what.name, TooLate(status)};
     }
     context.deadline = absl::Now() + what.timeout;
-    status = co_await Guard(what.action, context);
+    status = Failpoint(flight, what.name, "before");
+    if (status.ok()) status = co_await Guard(what.action, context);
+    if (status.ok()) status = Failpoint(flight, what.name, "after");
     if (status.ok()) co_return Result{};
     if (errors::Reason(status) == kLostReason) co_return Result{Result::Kind::kLost, what.name, status};
     if (what.may_refuse && !Retryable(status)) co_return Result{Result::Kind::kRefused, what.name, status};
