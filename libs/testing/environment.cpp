@@ -20,6 +20,7 @@ std::string TestPostgres() { return Variable("FLOTILLA_TEST_POSTGRES"); }
 std::string TestEtcd() { return Variable("FLOTILLA_TEST_ETCD"); }
 std::string TestNats() { return Variable("FLOTILLA_TEST_NATS"); }
 std::string TestBin() { return Variable("FLOTILLA_TEST_BIN"); }
+std::string TestFailpointBin() { return Variable("FLOTILLA_TEST_FAILPOINT_BIN"); }
 
 TestAddress TestRedis() {
   const std::string text = Variable("FLOTILLA_TEST_REDIS");

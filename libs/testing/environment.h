@@ -13,10 +13,11 @@ struct TestAddress {
   int port = 0;
 };
 
-std::string TestPostgres();  // FLOTILLA_TEST_POSTGRES: an administrator's uri, which ends with a database's name
-TestAddress TestRedis();     // FLOTILLA_TEST_REDIS
-std::string TestEtcd();      // FLOTILLA_TEST_ETCD: host:port
-std::string TestNats();      // FLOTILLA_TEST_NATS: a url
-std::string TestBin();       // FLOTILLA_TEST_BIN: the folder of the built programs
+std::string TestPostgres();      // FLOTILLA_TEST_POSTGRES: an administrator's uri, which ends with a database's name
+TestAddress TestRedis();         // FLOTILLA_TEST_REDIS
+std::string TestEtcd();          // FLOTILLA_TEST_ETCD: host:port
+std::string TestNats();          // FLOTILLA_TEST_NATS: a url
+std::string TestBin();           // FLOTILLA_TEST_BIN: the folder of the built programs
+std::string TestFailpointBin();  // FLOTILLA_TEST_FAILPOINT_BIN: the same with failpoints compiled in
 
 }  // namespace flotilla

@@ -1,9 +1,6 @@
 #include "testing/postgres_server.h"
 
-#include <arpa/inet.h>
 #include <pwd.h>
-#include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <stdexcept>
@@ -24,15 +21,10 @@ std::vector<std::string> AsPostgres(std::vector<std::string> command) {
   return command;
 }
 
-bool Listens(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool connected = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  close(fd);
-  return connected;
+// Listening is not enough: it may still be recovering.
+bool Answers(int port) {
+  Process probe({std::string(kBin) + "pg_isready", "-q", "-h", "127.0.0.1", "-p", std::to_string(port)}, "/dev/null");
+  return probe.Wait(5) == 0;
 }
 
 }  // namespace
@@ -60,7 +52,7 @@ void PostgresServer::Start() {
   const bool started = Eventually(
       [&] {
         if (!process_.has_value() || !process_->alive()) process_.emplace(AsPostgres(command), log);
-        return Listens(port_) && process_->alive();
+        return Answers(port_) && process_->alive();
       },
       absl::Seconds(60));
   if (!started) throw std::runtime_error("PostgreSQL does not start, see " + log);

@@ -39,12 +39,17 @@ void Require(const Result& result, const char* what) {
 
 }  // namespace
 
-Fleet::Fleet() : bin_(TestBin()), admin_uri_(TestPostgres()) {
+Fleet::Fleet(FleetOptions options) : options_(std::move(options)) {
   std::random_device random;
   prefix_ = absl::StrCat("fleet_", getpid(), "_", random() % 1000000, "_");
   folder_ = std::filesystem::temp_directory_path() / ("flotilla-" + prefix_);
   std::filesystem::create_directories(folder_);
   Calls().Open(call_log());
+  if (options_.own_postgres) {
+    postgres_ = std::make_unique<PostgresServer>(options_.postgres_folder.empty() ? folder_ : options_.postgres_folder,
+                                                 options_.postgres_settings);
+  }
+  admin_uri_ = options_.own_postgres ? postgres_->uri() : TestPostgres();
   pqxx::connection admin(admin_uri_);
   pqxx::nontransaction work(admin);
   for (const char* service : kServices) work.exec("CREATE DATABASE " + prefix_ + service);
@@ -54,11 +59,12 @@ Fleet::Fleet() : bin_(TestBin()), admin_uri_(TestPostgres()) {
 
 Fleet::~Fleet() {
   processes_.clear();
-  if (testing::Test::HasFailure()) {
+  if (keep_logs_ || testing::Test::HasFailure()) {
     std::cerr << "logs of the failed fleet: " << folder_ << "\n";
   } else {
     std::filesystem::remove_all(folder_);
   }
+  if (options_.own_postgres) return;
   try {
     pqxx::connection admin(admin_uri_);
     pqxx::nontransaction work(admin);
@@ -99,17 +105,25 @@ std::string Fleet::DatabaseUri(const std::string& service) const {
   return admin_uri_.substr(0, admin_uri_.rfind('/') + 1) + prefix_ + service;
 }
 
-std::string Fleet::Start(const std::string& service, std::vector<std::string> flags) {
+std::string Fleet::Start(const std::string& service, std::vector<std::string> flags,
+                         std::map<std::string, std::string> environment) {
   const std::string name = absl::StrCat(service, "-", ++counters_[service]);
-  Instance instance{service, FreePort(), {bin_ + "/flotilla-" + service}};
+  Instance instance{service, FreePort(), {options_.bin + "/flotilla-" + service}, std::move(environment)};
   instance.command.insert(instance.command.end(),
                           {absl::StrCat("--listen=127.0.0.1:", instance.port), "--metrics_listen=127.0.0.1:0",
                            absl::StrCat("--etcd=127.0.0.1:", ports_.at("etcd")), "--postgres=" + DatabaseUri(service),
                            absl::StrCat("--redis=127.0.0.1:", ports_.at("redis")),
                            absl::StrCat("--nats=nats://127.0.0.1:", ports_.at("nats"))});
   instance.command.insert(instance.command.end(), flags.begin(), flags.end());
-  processes_[name] = std::make_unique<Process>(instance.command, log(name));
+  processes_[name] = std::make_unique<Process>(instance.command, log(name), instance.environment);
   instances_.emplace(name, std::move(instance));
+  return name;
+}
+
+std::string Fleet::StartBehind(Proxy& proxy, const std::string& service, std::vector<std::string> flags) {
+  flags.push_back(absl::StrCat("--advertise=127.0.0.1:", proxy.port()));
+  const std::string name = Start(service, std::move(flags));
+  proxy.SetTarget(port(name));
   return name;
 }
 
@@ -117,7 +131,8 @@ void Fleet::Restart(const std::string& instance, std::vector<std::string> flags)
   std::vector<std::string> command = instances_.at(instance).command;
   command.insert(command.end(), flags.begin(), flags.end());
   processes_.erase(instance);
-  processes_[instance] = std::make_unique<Process>(std::move(command), log(instance));
+  processes_[instance] =
+      std::make_unique<Process>(std::move(command), log(instance), instances_.at(instance).environment);
 }
 
 void Fleet::Kill(const std::string& instance) {
@@ -131,8 +146,11 @@ void Fleet::KillAndRestart(const std::string& instance) {
   WaitServing(instance);
 }
 
-std::string Fleet::address(const std::string& instance) const {
-  return absl::StrCat("127.0.0.1:", instances_.at(instance).port);
+std::string Fleet::address(const std::string& instance) const { return absl::StrCat("127.0.0.1:", port(instance)); }
+
+int Fleet::port(const std::string& name) const {
+  const auto server = ports_.find(name);
+  return server != ports_.end() ? server->second : instances_.at(name).port;
 }
 
 std::shared_ptr<grpc::Channel> Fleet::channel(const std::string& instance) const {
@@ -158,9 +176,11 @@ void Fleet::WaitServing(const std::string& instance, int seconds) {
   }
 }
 
-void Fleet::StartAll() {
+void Fleet::StartAll(int instances) {
   std::vector<std::string> names;
-  for (const char* service : kServices) names.push_back(Start(service));
+  for (int i = 0; i < instances; ++i) {
+    for (const char* service : kServices) names.push_back(Start(service));
+  }
   for (const auto& name : names) WaitServing(name);
 }
 
@@ -207,7 +227,7 @@ std::string Fleet::Check() {
   };
   if (!Eventually(resting, absl::Seconds(90))) return busy;
   Calls().Flush();
-  Process check({bin_ + "/flotilla-check", "--quiescent", "--order_postgres=" + DatabaseUri("order"),
+  Process check({TestBin() + "/flotilla-check", "--quiescent", "--order_postgres=" + DatabaseUri("order"),
                  "--inventory_postgres=" + DatabaseUri("inventory"), "--payment_postgres=" + DatabaseUri("payment"),
                  "--notify_postgres=" + DatabaseUri("notify"), "--client_log=" + call_log(),
                  absl::StrCat("--redis=127.0.0.1:", ports_.at("redis"))},

@@ -9,25 +9,39 @@
 #include <vector>
 
 #include "fleet/calls.h"
+#include "fleet/proxy.h"
 #include "flotilla/inventory/v1/inventory_service.grpc.pb.h"
 #include "flotilla/notify/v1/notify_service.grpc.pb.h"
 #include "flotilla/order/v1/order_service.grpc.pb.h"
 #include "flotilla/order/v1/saga_admin_service.grpc.pb.h"
 #include "flotilla/payment/v1/payment_service.grpc.pb.h"
+#include "testing/environment.h"
+#include "testing/postgres_server.h"
 #include "testing/process.h"
 
 namespace flotilla::fleet {
 
+struct FleetOptions {
+  std::string bin = TestBin();  // of the services
+  // A PostgreSQL of the fleet's own, in this folder or, where it is empty, beside the other servers' data.
+  bool own_postgres = false;
+  std::filesystem::path postgres_folder = {};
+  std::vector<std::string> postgres_settings = {"fsync=off"};
+};
+
 class Fleet {
  public:
   // Starts servers; services with StartAll() or one by one.
-  Fleet();
+  explicit Fleet(FleetOptions options = {});
   ~Fleet();
 
-  void StartAll();  // one instance of each service, waits until all are serving
+  void StartAll(int instances = 1);  // so many of each service; waits until all are serving
 
   // Starts another instance of a service and returns its name ("order-2"); the first is "order-1".
-  std::string Start(const std::string& service, std::vector<std::string> flags = {});
+  std::string Start(const std::string& service, std::vector<std::string> flags = {},
+                    std::map<std::string, std::string> environment = {});
+  // The same, to be reached by the others through the proxy alone.
+  std::string StartBehind(Proxy& proxy, const std::string& service, std::vector<std::string> flags = {});
   void WaitServing(const std::string& instance, int seconds = 30);
   // Starts a stopped or killed instance again on its old port, with these flags more than it was first started with.
   void Restart(const std::string& instance, std::vector<std::string> flags = {});
@@ -36,8 +50,10 @@ class Fleet {
   Process& process(const std::string& instance) { return *processes_.at(instance); }
   std::string address(const std::string& instance) const;
 
-  void StartServer(const std::string& server);  // "redis", "etcd", "nats": again, with its old data
-  void StopServer(const std::string& server);   // SIGKILL
+  void StartServer(const std::string& server);       // "redis", "etcd", "nats": again, with its old data
+  void StopServer(const std::string& server);        // SIGKILL
+  PostgresServer& postgres() { return *postgres_; }  // where it is the fleet's own
+  int port(const std::string& name) const;           // of a server or an instance
 
   std::shared_ptr<grpc::Channel> channel(const std::string& instance) const;
   std::unique_ptr<order::v1::OrderService::Stub> orders(const std::string& instance = "order-1") const;
@@ -46,9 +62,17 @@ class Fleet {
   std::unique_ptr<payment::v1::PaymentService::Stub> payments(const std::string& instance = "payment-1") const;
   std::unique_ptr<notify::v1::NotifyService::Stub> notifications(const std::string& instance = "notify-1") const;
 
+  std::string Database(const std::string& service) const { return prefix_ + service; }  // its name
   std::string DatabaseUri(const std::string& service) const;
   // First column of the first row of a query on a service's database.
   std::int64_t Query(const std::string& service, const std::string& sql) const;
+  // The folder of all logs, which is not removed then.
+  std::string KeepLogs() {
+    keep_logs_ = true;
+    return folder_.string();
+  }
+  // All log lines of an instance, of all its lives.
+  std::string Log(const std::string& name) const { return processes_.at(name)->Output(); }
   // Waits until a query on a service's database answers `value`.
   bool WaitForQuery(const std::string& service, const std::string& sql, std::int64_t value, int seconds) const;
 
@@ -67,12 +91,15 @@ class Fleet {
     std::string service;
     int port;
     std::vector<std::string> command;
+    std::map<std::string, std::string> environment;
   };
   std::string call_log() const { return (folder_ / "calls.jsonl").string(); }
   std::string log(const std::string& name) const { return (folder_ / (name + ".log")).string(); }
 
+  const FleetOptions options_;
   std::filesystem::path folder_;
-  std::string bin_;
+  std::unique_ptr<PostgresServer> postgres_;
+  bool keep_logs_ = false;
   std::string admin_uri_;
   std::string prefix_;  // of the database names
   std::map<std::string, int> ports_;

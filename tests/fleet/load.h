@@ -1,4 +1,5 @@
-// Buyers that place orders until told to stop; every third user is poor, so some orders are compensated.
+// Buyers that place orders until told to stop. Every third buyer is poor, so some orders are compensated; the others
+// cancel every fifth order.
 #pragma once
 
 #include <atomic>
@@ -29,6 +30,7 @@ class Load {
 
   Fleet& fleet_;
   const std::vector<std::string> instances_;
+  const int number_;  // keys of one load are not those of another
   std::atomic<bool> stop_ = false;
   std::atomic<int> paid_ = 0, cancelled_ = 0, failed_ = 0;
   std::vector<std::thread> threads_;

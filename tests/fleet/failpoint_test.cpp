@@ -1,0 +1,109 @@
+// kill -9 at every named place that the ways of an order pass (libs/failpoint), then a restart and the checker. The
+// places are not listed here: a first run has them logged.
+#include <algorithm>
+#include <iostream>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "fleet/fleet.h"
+#include "fleet/load.h"
+#include "gtest/gtest.h"
+#include "testing/eventually.h"
+
+namespace flotilla::fleet {
+namespace {
+
+constexpr int kBuyers = 8;
+const char* const kInstances[] = {"order-1", "inventory-1", "payment-1", "notify-1"};
+
+// Every service runs once more with this flag.
+void RestartAll(Fleet& fleet, const std::string& failpoints) {
+  for (const char* instance : kInstances) {
+    fleet.Kill(instance);
+    fleet.Restart(instance, {"--failpoints=" + failpoints});
+  }
+  for (const char* instance : kInstances) fleet.WaitServing(instance);
+}
+
+// The places that an instance has logged.
+std::set<std::string> Reached(const Fleet& fleet, const std::string& instance) {
+  std::set<std::string> names;
+  const std::string log = fleet.Log(instance);
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    constexpr absl::string_view kBegin = "\"message\":\"failpoint\",\"name\":\"";
+    const std::size_t begin = line.find(kBegin);
+    if (begin == absl::string_view::npos) continue;
+    const absl::string_view rest = line.substr(begin + kBegin.size());
+    names.emplace(rest.substr(0, rest.find('"')));
+  }
+  return names;
+}
+
+class Failpoint : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fleet = new Fleet({.bin = TestFailpointBin()});
+    fleet->StartAll();
+    Load::Prepare(*fleet, kBuyers);
+  }
+  static void TearDownTestSuite() {
+    delete fleet;
+    fleet = nullptr;
+  }
+
+  // Lets the instance die at each of its places in turn.
+  static void KillEverywhere(const std::string& instance) {
+    RestartAll(*fleet, "*=trace");
+    {
+      Load load(*fleet, {"order-1"}, kBuyers);
+      ASSERT_TRUE(load.Progresses(200));
+    }
+    const std::set<std::string> places = Reached(*fleet, instance);
+    ASSERT_GE(places.size(), 2u);
+    for (const std::string& place : places) {
+      SCOPED_TRACE(place);
+      fleet->Kill(instance);
+      fleet->Restart(instance, {"--failpoints=" + place + "=crash"});
+      {
+        Load load(*fleet, {"order-1"}, kBuyers);
+        EXPECT_TRUE(Eventually([&] { return !fleet->process(instance).alive(); })) << "was not reached";
+        fleet->Kill(instance);
+        fleet->Restart(instance);
+        fleet->WaitServing(instance);
+        EXPECT_TRUE(load.Progresses(20));
+      }
+      const std::string violations = fleet->Check();
+      ASSERT_EQ(violations, "");
+    }
+    std::cout << instance << ": killed at " << places.size() << " places\n";
+    if (instance != "order-1") return;
+    // Of every step of every saga, there and back.
+    for (const char* step :
+         {"create.charge", "create.confirm", "create.undo_charge", "create.undo_reserve", "create.decide",
+          "create.finish", "cancel.refund", "cancel.return_stock", "cancel.finish"}) {
+      for (const char* when : {".before", ".after"}) {
+        EXPECT_TRUE(places.contains(std::string("saga.") + step + when)) << step << when;
+      }
+    }
+  }
+  static inline Fleet* fleet = nullptr;
+};
+
+TEST_F(Failpoint, KilledAtEveryPlaceOfOrder) { KillEverywhere("order-1"); }
+TEST_F(Failpoint, KilledAtEveryPlaceOfInventory) { KillEverywhere("inventory-1"); }
+TEST_F(Failpoint, KilledAtEveryPlaceOfPayment) { KillEverywhere("payment-1"); }
+TEST_F(Failpoint, KilledAtEveryPlaceOfNotify) { KillEverywhere("notify-1"); }
+
+// The fifth time a place is reached it fails, the ninth time its reply is lost.
+TEST_F(Failpoint, ErrorsAndLostRepliesEverywhere) {
+  RestartAll(*fleet, "*=error@5;*=lost@9;*=lost@40;*=error@41");
+  {
+    Load load(*fleet, {"order-1"}, kBuyers);
+    EXPECT_TRUE(load.Progresses(500));
+  }
+  EXPECT_EQ(fleet->Check(), "");
+}
+
+}  // namespace
+}  // namespace flotilla::fleet

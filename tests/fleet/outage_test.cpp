@@ -1,0 +1,194 @@
+// What a data centre does to a fleet: its servers die and forget, its links are slow, cut or lose answers, its disks
+// are full.
+#include <sys/mount.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "fleet/fleet.h"
+#include "fleet/load.h"
+#include "gtest/gtest.h"
+#include "registry/etcd.h"
+#include "testing/eventually.h"
+
+namespace flotilla::fleet {
+namespace {
+
+using order::v1::ORDER_STATE_PAID;
+
+constexpr int kBuyers = 16;
+
+TEST(Outage, PostgresKilledUnderLoad) {
+  Fleet fleet({.own_postgres = true});
+  fleet.StartAll();
+  Load::Prepare(fleet, kBuyers);
+  Load load(fleet, {"order-1"}, kBuyers);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(load.Progresses(100));
+    fleet.postgres().Kill();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500 * round));
+    fleet.postgres().Start();
+  }
+  EXPECT_TRUE(load.Progresses(100));
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// COMMIT arrives, its answer does not: the service must find out what became of it.
+TEST(Outage, CutOffDuringCommit) {
+  for (const char* service : {"order", "inventory", "payment", "notify"}) {
+    SCOPED_TRACE(service);
+    Fleet fleet({.own_postgres = true});
+    Proxy link(fleet.postgres().port());
+    for (const char* each : {"order", "inventory", "payment", "notify"}) {
+      std::vector<std::string> flags;
+      if (std::string(each) == service) {
+        flags.push_back(
+            absl::StrCat("--postgres=postgresql://postgres@127.0.0.1:", link.port(), "/", fleet.Database(each)));
+      }
+      fleet.WaitServing(fleet.Start(each, flags));
+    }
+    Load::Prepare(fleet, kBuyers);
+    Load load(fleet, {"order-1"}, kBuyers);
+    ASSERT_TRUE(load.Progresses(50));
+    for (int round = 0; round < 2; ++round) {
+      link.CutAfter("COMMIT", 2);
+      EXPECT_TRUE(Eventually([&] { return link.cuts_left() <= 0; }, absl::Seconds(60))) << "no commit passed";
+      EXPECT_TRUE(load.Progresses(20));
+    }
+    load.Stop();
+    EXPECT_EQ(fleet.Check(), "");
+  }
+}
+
+TEST(Outage, EtcdLeasesRevoked) {
+  Fleet fleet;
+  fleet.StartAll();
+  Load::Prepare(fleet, kBuyers);
+  Load load(fleet, {"order-1"}, kBuyers);
+  ASSERT_TRUE(load.Progresses());
+  registry::Etcd etcd(absl::StrCat("127.0.0.1:", fleet.port("etcd")));
+  const auto keys = etcd.List("/flotilla/services/");
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  EXPECT_EQ(keys->kvs_size(), 4);
+  for (const auto& kv : keys->kvs()) EXPECT_TRUE(etcd.Revoke(kv.lease()).ok());
+  EXPECT_TRUE(load.Progresses());
+  EXPECT_TRUE(Eventually([&] {
+    const auto again = etcd.List("/flotilla/services/");
+    return again.ok() && again->kvs_size() == 4;
+  })) << "they do not register again";
+  load.Stop();
+  EXPECT_EQ(load.failed(), 0);
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST(Outage, LinksThatAreSlowCutOrLoseAnswers) {
+  Fleet fleet;
+  Proxy to_inventory, to_payment;
+  const std::string inventory = fleet.StartBehind(to_inventory, "inventory");
+  const std::string payment = fleet.StartBehind(to_payment, "payment");
+  for (const std::string& name : {inventory, payment, fleet.Start("notify"), fleet.Start("order")}) {
+    fleet.WaitServing(name);
+  }
+  Load::Prepare(fleet, kBuyers);
+  Load load(fleet, {"order-1"}, kBuyers, 5000);
+  for (Proxy* link : {&to_inventory, &to_payment}) {
+    ASSERT_TRUE(load.Progresses());
+    link->SetDelay(absl::Milliseconds(250));  // 500 ms there and back
+    EXPECT_TRUE(load.Progresses(20)) << "over a slow link";
+    link->Heal();
+    ASSERT_TRUE(load.Progresses());
+    link->SwallowAnswers();
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    link->Heal();
+    EXPECT_TRUE(load.Progresses()) << "after a link that lost answers";
+    link->Cut();
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    link->Heal();
+    EXPECT_TRUE(load.Progresses()) << "after a cut";
+  }
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// Calls to a dependency that answers a hundred times slower are given up in time; the service itself stays well.
+TEST(Outage, ADependencyAHundredTimesSlowerIsShedNotSuffered) {
+  Fleet fleet;
+  Proxy to_payment;
+  const std::string payment = fleet.StartBehind(to_payment, "payment");
+  for (const std::string& name : {payment, fleet.Start("inventory"), fleet.Start("notify"), fleet.Start("order")}) {
+    fleet.WaitServing(name);
+  }
+  Load::Prepare(fleet, kBuyers);
+  {
+    Load load(fleet, {"order-1"}, kBuyers, 3000);
+    ASSERT_TRUE(load.Progresses());
+    to_payment.SetDelay(absl::Seconds(1));
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    for (int i = 0; i < 20; ++i) {
+      // Reading needs no payment, and is not held up by those that wait for it.
+      const absl::Time start = absl::Now();
+      const Result read = GetOrder(*fleet.orders(), "load-user0", "00000000-0000-0000-0000-000000000000");
+      EXPECT_EQ(read.status.error_code(), grpc::StatusCode::NOT_FOUND);
+      EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+    }
+    to_payment.Heal();
+    EXPECT_TRUE(load.Progresses());
+  }
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// A small disk of memory.
+class Disk {
+ public:
+  explicit Disk(const char* size) : path_(std::filesystem::temp_directory_path() / absl::StrCat("disk-", getpid())) {
+    std::filesystem::create_directories(path_);
+    mounted_ = mount("tmpfs", path_.c_str(), "tmpfs", 0, absl::StrCat("size=", size, ",mode=755").c_str()) == 0;
+  }
+  ~Disk() {
+    if (mounted_) umount2(path_.c_str(), MNT_DETACH);
+    std::filesystem::remove_all(path_);
+  }
+  bool mounted() const { return mounted_; }
+  const std::filesystem::path& path() const { return path_; }
+  void Fill() const {
+    std::ofstream ballast(path_ / "ballast");
+    const std::string block(1 << 16, 'x');
+    while (ballast.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+    }
+  }
+  void Empty() const { std::filesystem::remove(path_ / "ballast"); }
+
+ private:
+  const std::filesystem::path path_;
+  bool mounted_ = false;
+};
+
+TEST(Outage, PostgresDiskFull) {
+  const Disk disk("300m");
+  if (!disk.mounted()) GTEST_SKIP() << "cannot mount a tmpfs here: " << std::strerror(errno);
+  Fleet fleet({.own_postgres = true,
+               .postgres_folder = disk.path(),
+               .postgres_settings = {"fsync=off", "min_wal_size=32MB", "max_wal_size=64MB"}});
+  fleet.StartAll();
+  Load::Prepare(fleet, kBuyers);
+  Load load(fleet, {"order-1"}, kBuyers);
+  ASSERT_TRUE(load.Progresses());
+  const int before = load.failed();
+  disk.Fill();
+  EXPECT_TRUE(Eventually([&] { return load.failed() > before + kBuyers; }, absl::Seconds(60))) << "it never got full";
+  disk.Empty();
+  fleet.postgres().Kill();  // it gave up, or would at its next segment
+  fleet.postgres().Start();
+  EXPECT_TRUE(load.Progresses());
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+}  // namespace
+}  // namespace flotilla::fleet

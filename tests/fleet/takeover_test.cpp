@@ -1,0 +1,123 @@
+// Sagas that change their coordinator: frozen, killed, or claimed by two at once.
+#include <iostream>
+#include <thread>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "fleet/fleet.h"
+#include "fleet/load.h"
+#include "gtest/gtest.h"
+#include "testing/eventually.h"
+
+namespace flotilla::fleet {
+namespace {
+
+using order::v1::ORDER_STATE_PAID;
+
+constexpr int kBuyers = 16;
+
+// Three order services, one of everything else.
+class Takeover : public testing::Test {
+ protected:
+  void SetUp() override {
+    fleet.StartAll();
+    for (int i = 0; i < 2; ++i) fleet.WaitServing(fleet.Start("order"));
+    Load::Prepare(fleet, kBuyers);
+  }
+  // Sagas that were begun and wait, as in an outage of payment; returns how many.
+  int Orphans(const std::string& owner) {
+    fleet.Kill("payment-1");
+    {
+      Load load(fleet, {owner}, kBuyers, 300);
+      EXPECT_TRUE(Eventually([&] { return Open() >= kBuyers; }));
+    }
+    return static_cast<int>(Open());
+  }
+  std::int64_t Open() { return fleet.Query("order", "SELECT count(*) FROM saga"); }
+  Fleet fleet;
+};
+
+// The lease is 1.5 s. When it goes on, the frozen one finds its sagas ended by others, and ends nothing twice.
+TEST_F(Takeover, AFrozenCoordinatorThatWakesUpDoesNoHarm) {
+  Load load(fleet, {"order-1", "order-2"}, kBuyers);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(load.Progresses(100));
+    fleet.process("order-1").Signal(SIGSTOP);
+    std::this_thread::sleep_for(std::chrono::seconds(4));
+    fleet.process("order-1").Signal(SIGCONT);
+  }
+  EXPECT_TRUE(load.Progresses(100));
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST_F(Takeover, OrphansAreTakenByOneEachWhileTwoClaim) {
+  const int orphans = Orphans("order-1");
+  fleet.Kill("order-1");
+  fleet.Restart("payment-1");
+  fleet.WaitServing("payment-1");
+  EXPECT_TRUE(fleet.WaitForQuery("order", "SELECT count(*) FROM saga", 0, 30));
+  // Each was taken over once: the history of take-overs has one entry for each, by one of the two that live.
+  EXPECT_GE(fleet.Query("order", "SELECT count(DISTINCT id) FROM saga_history WHERE kind = 2"), orphans);
+  EXPECT_EQ(fleet.Query("order",
+                        "SELECT count(*) FROM (SELECT id FROM saga_history WHERE kind = 2 GROUP BY id "
+                        "HAVING count(*) > 1) twice"),
+            0);
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST_F(Takeover, AKilledCoordinatorsSagasAreGoingOnWithinSeconds) {
+  Orphans("order-1");
+  fleet.Restart("payment-1");
+  fleet.WaitServing("payment-1");
+  fleet.Kill("order-1");
+  const absl::Time killed = absl::Now();
+  EXPECT_TRUE(Eventually([&] { return Open() == 0; }, absl::Seconds(30)));
+  std::cout << "all ended " << absl::FormatDuration(absl::Now() - killed) << " after the kill\n";
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// The coordinator gave up on a Confirm whose answer was late, and compensates: whichever comes first, nothing is sold
+// and nothing stays reserved.
+TEST(Compensation, RacingALateConfirmLeavesTheStockRight) {
+  using inventory::v1::InventoryService;
+  constexpr int kRounds = 200;
+  Fleet fleet;
+  for (int i = 0; i < 2; ++i) fleet.WaitServing(fleet.Start("inventory"));
+  fleet.PutSku("raced", 100, 3);
+  const auto one = fleet.inventory("inventory-1"), two = fleet.inventory("inventory-2");
+  int confirmed_first = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string id = absl::StrFormat("00000000-0000-8000-8000-%012d", round);
+    inventory::v1::ReserveRequest reserve;
+    reserve.set_order_id(id);
+    reserve.add_lines()->set_sku("raced");
+    reserve.mutable_lines(0)->set_quantity(3);  // all there is: the next round needs every unit back
+    reserve.mutable_hold()->set_seconds(60);
+    inventory::v1::ReserveResponse reserved;
+    ASSERT_TRUE(Call(*one, &InventoryService::Stub::Reserve, "", reserve, &reserved).status.ok()) << round;
+    Result late;
+    std::thread confirm([&] {
+      inventory::v1::ConfirmRequest request;
+      request.set_order_id(id);
+      inventory::v1::ConfirmResponse response;
+      late = Call(*two, &InventoryService::Stub::Confirm, "", request, &response);
+    });
+    inventory::v1::ReleaseRequest release;
+    release.set_order_id(id);
+    release.set_return_sold(true);
+    inventory::v1::ReleaseResponse released;
+    const Result back = Call(*one, &InventoryService::Stub::Release, "", release, &released);
+    confirm.join();
+    EXPECT_TRUE(back.status.ok()) << back.status.error_message();
+    if (late.status.ok()) ++confirmed_first;
+    const auto stock = fleet.Stock("raced");
+    EXPECT_EQ(stock.available(), 3);
+    EXPECT_EQ(stock.reserved(), 0);
+    EXPECT_EQ(stock.sold(), 0);
+  }
+  std::cout << "the confirmation came first in " << confirmed_first << " of " << kRounds << " rounds\n";
+}
+
+}  // namespace
+}  // namespace flotilla::fleet
