@@ -1,0 +1,85 @@
+// Thousands of sagas orphaned by killing the real order service, and taken over by another one or by itself after a
+// restart: when that begins and how fast it goes. Needs the servers that tests/run starts:
+//   FLOTILLA_TEST_POSTGRES=... FLOTILLA_TEST_BIN=build/release/bin flotilla-bench-orphans [sagas, 10000]
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "fleet/fleet.h"
+#include "testing/eventually.h"
+
+namespace flotilla {
+namespace {
+
+constexpr int kBuyers = 200;
+constexpr int kSkus = 100;
+
+std::int64_t Open(const fleet::Fleet& fleet) { return fleet.Query("order", "SELECT count(*) FROM saga"); }
+
+// Orders that cannot be charged: each leaves a saga that order-1 keeps trying.
+void Fill(fleet::Fleet& fleet, std::int64_t count) {
+  fleet.Kill("payment-1");
+  std::atomic<bool> enough = false;
+  std::vector<std::thread> buyers;
+  for (int i = 0; i < kBuyers; ++i) {
+    buyers.emplace_back([&fleet, &enough, i] {
+      const auto stub = fleet.orders("order-1");
+      const std::string user = absl::StrCat("user", i);
+      for (int n = 0; !enough; ++n) {
+        fleet::CreateOrder(*stub, user, absl::StrCat("k", n), {{absl::StrCat("sku", (i + n) % kSkus), 1}}, 250);
+      }
+    });
+  }
+  Eventually([&] { return Open(fleet) >= count; }, absl::Minutes(5));
+  enough = true;
+  for (auto& buyer : buyers) buyer.join();
+}
+
+bool Measure(bool restart, std::int64_t count) {
+  fleet::Fleet fleet;
+  fleet.StartAll();
+  if (!restart) fleet.WaitServing(fleet.Start("order"));
+  for (int i = 0; i < kSkus; ++i) fleet.PutSku(absl::StrCat("sku", i), 10, 10000000);
+  for (int i = 0; i < kBuyers; ++i) fleet.OpenWallet(absl::StrCat("user", i), 1000000000);
+  Fill(fleet, count);
+
+  // Frozen, so that it ends none of them now that payment comes back; killed before its leases run out.
+  fleet.process("order-1").Signal(SIGSTOP);
+  fleet.Restart("payment-1");
+  fleet.WaitServing("payment-1");
+  const std::int64_t orphans = Open(fleet);
+  fleet.Kill("order-1");
+  if (restart) fleet.Restart("order-1");
+  const std::string from = absl::FormatTime("%Y-%m-%d %H:%M:%E6S+00", absl::Now(), absl::UTCTimeZone());
+  const absl::Time start = absl::Now();
+  if (!Eventually([&] { return Open(fleet) == 0; }, absl::Minutes(3))) {
+    std::cout << "WRONG: " << Open(fleet) << " sagas are left after three minutes\n";
+    return false;
+  }
+  const double all = absl::ToDoubleSeconds(absl::Now() - start);
+  const double first =
+      static_cast<double>(fleet.Query("order", absl::StrCat("SELECT (extract(epoch FROM min(at) - '", from,
+                                                            "') * 1000)::bigint FROM saga_history WHERE kind = 2"))) /
+      1000;
+  std::printf("%s: %ld orphans; the first taken over after %.2f s, all ended after %.2f s: %.0f/s\n",
+              restart ? "the killed one, started again" : "another instance", static_cast<long>(orphans), first, all,
+              static_cast<double>(orphans) / (all - first));
+  const std::string violations = fleet.Check();
+  std::cout << (violations.empty() ? "no promise is broken\n" : violations) << std::flush;
+  return violations.empty();
+}
+
+}  // namespace
+}  // namespace flotilla
+
+int main(int argc, char** argv) {
+  const int count = argc > 1 ? std::atoi(argv[1]) : 10000;
+  if (count < 1) return 2;
+  const bool other = flotilla::Measure(false, count);
+  const bool again = flotilla::Measure(true, count);
+  return other && again ? 0 : 1;
+}

@@ -1,0 +1,43 @@
+// The faults: one at a time, each healed before it returns.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "fleet/fleet.h"
+
+namespace flotilla::soak {
+
+// A fleet of `instances` of each service, every link between them through a proxy.
+struct World {
+  World(int instances);
+
+  fleet::Fleet fleet{{.own_postgres = true}};
+  fleet::Proxy sql{fleet.postgres().port()};
+  std::vector<std::unique_ptr<fleet::Proxy>> links;  // to each inventory and payment service
+  std::vector<std::string> services, orders;         // the instances; those of order
+};
+
+class Faults {
+ public:
+  Faults(World& world, std::uint64_t seed);
+  // Only on one thread, the one that made the fleet: its processes die with it.
+  void Strike();
+  const std::map<std::string, int>& survived() const { return survived_; }
+
+ private:
+  void Pause(int least_ms, int most_ms);
+  const std::string& AnyService() { return world_.services[random_() % world_.services.size()]; }
+  void Bounce(const std::string& server);
+  void RevokeLeases();
+
+  World& world_;
+  std::mt19937_64 random_;
+  std::vector<std::pair<std::string, std::function<void()>>> kinds_;
+  std::map<std::string, int> survived_;
+};
+
+}  // namespace flotilla::soak
