@@ -5,8 +5,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "order/codec/codec.h"
-#include "order/store/migrations.h"
 #include "order/store/order_store.h"
+#include "order/store/schema.h"
 #include "postgres/test_database.h"
 
 namespace flotilla::rebuild {
@@ -19,9 +19,7 @@ using testing::IsEmpty;
 class RebuildTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::vector<postgres::Migration> migrations = {events::EventTableMigration(), saga::SagaTableMigration()};
-    for (const auto& migration : order::Migrations()) migrations.push_back(migration);
-    ASSERT_TRUE(postgres::Migrate(database_.options(), migrations, absl::Seconds(10)).ok());
+    ASSERT_TRUE(postgres::Migrate(database_.options(), order::Schema(), absl::Seconds(10)).ok());
     order::OrderStore store(database_.options(), "me", absl::Seconds(5));
     for (int i = 0; i < 5; ++i) {
       order::Order order;

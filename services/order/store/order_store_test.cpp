@@ -5,9 +5,8 @@
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "order/codec/codec.h"
-#include "order/store/migrations.h"
+#include "order/store/schema.h"
 #include "postgres/test_database.h"
-#include "saga/migrations.h"
 
 namespace flotilla::order {
 namespace {
@@ -17,10 +16,7 @@ class OrderStoreTest : public testing::Test {
   static void SetUpTestSuite() {
     database = new postgres::TestDatabase;
     options = database->options();
-    std::vector<postgres::Migration> migrations = {events::EventTableMigration()};
-    for (const auto& migration : saga::Migrations()) migrations.push_back(migration);
-    for (const auto& migration : Migrations()) migrations.push_back(migration);
-    const absl::Status status = postgres::Migrate(options, migrations, absl::Seconds(10));
+    const absl::Status status = postgres::Migrate(options, Schema(), absl::Seconds(10));
     ASSERT_TRUE(status.ok()) << status;
   }
   static void TearDownTestSuite() { delete database; }

@@ -1,0 +1,60 @@
+#include "order/wiring.h"
+
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "order/api/order_api.h"
+#include "order/api/saga_admin_api.h"
+#include "order/store/schema.h"
+#include "order/workflow/external_flow.h"
+#include "order/workflow/order_flow.h"
+#include "order/workflow/order_news.h"
+#include "order/workflow/refund_flow.h"
+
+ABSL_FLAG(std::vector<std::string>, operators, {}, "Users who may call SagaAdminService.");
+ABSL_FLAG(absl::Duration, reservation_hold, absl::Minutes(2),
+          "How long stock is held for an order that is not paid yet.");
+ABSL_FLAG(absl::Duration, payment_window, absl::Minutes(15),
+          "How long an order awaits the external provider; at most 50 minutes.");
+
+namespace flotilla::order {
+
+absl::Status Wire(runtime::Fleet& fleet) {
+  const absl::Duration payment_window = absl::GetFlag(FLAGS_payment_window);
+  if (payment_window < absl::Seconds(1) || payment_window > absl::Minutes(50)) {
+    return absl::InvalidArgumentError("--payment_window: must be 1 s to 50 min");
+  }
+  const auto postgres = fleet.postgres();
+  if (auto status = fleet.Migrate(Schema()); !status.ok()) return status;
+
+  saga::EngineOptions engine;
+  engine.postgres = postgres;
+  engine.owner = absl::StrCat(fleet.instance_id(), "/", absl::Hex(std::random_device{}()));  // new at every start
+  auto* relay = fleet.Keep(std::make_unique<events::Relay>(events::Relay::RelayOptions{
+      .postgres = postgres, .nats = fleet.nats(), .stream = "FLOTILLA_ORDER", .subject = "flotilla.order.event"}));
+  auto* orders = fleet.Keep(std::make_unique<Orders>(postgres, engine.owner, engine.lease, [relay] { relay->Wake(); }));
+  auto* hub = fleet.Keep(std::make_unique<OrderHub>());
+  fleet.Keep(std::make_unique<OrderNews>(fleet.nats(), *hub));
+  auto* participants = fleet.Keep(std::make_unique<Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
+                                                                 absl::GetFlag(FLAGS_reservation_hold)));
+  auto* flow = fleet.Keep(std::make_unique<OrderFlow>(engine, *orders, *participants, *hub, payment_window));
+  auto* refunds = fleet.Keep(std::make_unique<RefundFlow>(*flow, *orders, *hub));
+  fleet.Keep(std::make_unique<OrderApi>(fleet.server(), *flow, *refunds, *orders, *hub));
+  auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres, engine.owner));
+  fleet.Keep(std::make_unique<events::Consumer>(
+      events::Consumer::ConsumerOptions{
+          .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},
+      [payments](auto events) { return payments->Apply(events); }));
+  fleet.Keep(std::make_unique<SagaAdminApi>(fleet.server(), postgres, absl::GetFlag(FLAGS_operators)));
+  fleet.OnStarted([flow, &fleet] {
+    const auto loops = fleet.server().loops();
+    flow->Start({loops.begin(), loops.end()});
+  });
+  fleet.OnStop([flow] { flow->Stop(); });
+  return absl::OkStatus();
+}
+
+}  // namespace flotilla::order
