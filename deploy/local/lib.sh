@@ -108,10 +108,8 @@ psql_admin() {  # psql_admin [-d database] ...
 
 create_databases() {
   local service
-  for service in "${SERVICES[@]}"; do secret "$service" >/dev/null; done
+  for service in "${SERVICES[@]}" payment_owner; do secret "$service" >/dev/null; done
   SECRETS=$DATA/secrets PGHOST=127.0.0.1 PGPORT=$PORT_POSTGRES PGUSER=postgres "$ROOT/deploy/postgres/databases.sh"
-  { printf '\\set password %s\n' "$(secret payment_owner)"; cat "$ROOT/deploy/postgres/payment_owner.sql"; } |
-    psql_admin -d flotilla_payment
 }
 
 uri_of() { echo "postgresql://flotilla_$1:$(secret "$1")@127.0.0.1:$PORT_POSTGRES/flotilla_$1"; }

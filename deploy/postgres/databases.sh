@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes every service's database and role; a job of the container set-ups. Harmless to repeat.
+# Makes every service's database and role, and the owner of payment's tables; a job of the container set-ups. Harmless to repeat.
 #   PGHOST, PGUSER   the server and its administrator
-#   SECRETS          folder with one password a file: postgres (the administrator's), order, inventory, payment, notify
+#   SECRETS          folder with one password a file: postgres (the administrator's), order, inventory, payment, notify,
+#                    payment_owner
 set -euo pipefail
 PGPASSWORD=$(cat "$SECRETS/postgres")
 export PGPASSWORD PGCONNECT_TIMEOUT=5
@@ -12,3 +13,7 @@ for service in order inventory payment notify; do
     cat "$(dirname "$0")/service.sql"
   } | psql -X -q -v ON_ERROR_STOP=1 -d postgres
 done
+{
+  printf '\\set password %s\n' "$(cat "$SECRETS/payment_owner")"
+  cat "$(dirname "$0")/payment_owner.sql"
+} | psql -X -q -v ON_ERROR_STOP=1 -d flotilla_payment

@@ -70,6 +70,7 @@ std::string ConnectionString(const Options& options) {
   for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) values[option->keyword] = option->val;
   }
+  if (!options.password.empty()) values["password"] = options.password;
   if (!options.application_name.empty()) values["application_name"] = options.application_name;
   const std::int64_t statement = Milliseconds(options.statement_timeout);
   if (const std::int64_t connect = Milliseconds(options.connect_timeout); connect > 0) {

@@ -16,7 +16,8 @@
 namespace flotilla::postgres {
 
 struct Options {
-  std::string uri;  // libpq connection string
+  std::string uri;            // libpq connection string
+  std::string password = "";  // empty: in the uri, or PGPASSWORD
   std::string application_name = "flotilla";
   absl::Duration connect_timeout = absl::Seconds(3);
   absl::Duration statement_timeout = absl::Seconds(5);

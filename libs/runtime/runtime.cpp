@@ -10,7 +10,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <random>
@@ -23,6 +22,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "config/config.h"
+#include "config/secret.h"
 #include "runtime/interceptors.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
@@ -99,13 +99,9 @@ absl::Status CheckFlags() {
 
 // libpq takes the password from the environment of the process; it shows neither in the command line nor in /proc.
 absl::Status ReadPassword() {
-  const std::string path = absl::GetFlag(FLAGS_postgres_password_file);
-  if (path.empty()) return absl::OkStatus();
-  std::ifstream file(path);
-  std::string password;
-  if (!std::getline(file, password) || password.empty())
-    return InvalidFlag("postgres_password_file", "cannot be read, or its first line is empty");
-  setenv("PGPASSWORD", password.c_str(), 1);
+  const auto password = config::ReadSecret("postgres_password_file", absl::GetFlag(FLAGS_postgres_password_file));
+  if (!password.ok()) return password.status();
+  if (!password->empty()) setenv("PGPASSWORD", password->c_str(), 1);
   return absl::OkStatus();
 }
 
@@ -235,9 +231,13 @@ redis::Options Fleet::redis() const {
 events::NatsOptions Fleet::nats() const { return {.url = absl::GetFlag(FLAGS_nats)}; }
 
 absl::Status Fleet::Migrate(std::span<const postgres::Migration> migrations) const {
+  return Migrate([&] { return postgres::Migrate(postgres(), migrations, kDatabasePatience); });
+}
+
+absl::Status Fleet::Migrate(const std::function<absl::Status()>& migrate) const {
   const std::string how = absl::GetFlag(FLAGS_migrations);
   if (how == "skip") return absl::OkStatus();
-  if (auto status = postgres::Migrate(postgres(), migrations, kDatabasePatience); !status.ok()) return status;
+  if (auto status = migrate(); !status.ok()) return status;
   return how == "only" ? absl::CancelledError("the schema is up to date") : absl::OkStatus();
 }
 

@@ -40,6 +40,8 @@ class Fleet {
   // Brings the schema up to date, as --migrations says. CANCELLED where this process is for nothing else: Wire hands
   // it on and Main ends with 0.
   absl::Status Migrate(std::span<const postgres::Migration> migrations) const;
+  // The same where bringing the schema up to date is more than that.
+  absl::Status Migrate(const std::function<absl::Status()>& migrate) const;
   // Endpoints of another service, followed in etcd.
   std::shared_ptr<rpc::ChannelPool> Peer(const std::string& service);
 

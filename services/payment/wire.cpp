@@ -19,14 +19,17 @@ namespace flotilla::payment {
 namespace {
 
 // Where another role owns the tables, it migrates them.
-absl::Status Prepare(const runtime::Fleet& fleet, const std::string& owner_uri) {
+absl::Status Prepare(const runtime::Fleet& fleet, const Config& config) {
   std::vector<postgres::Migration> migrations = {events::EventTableMigration()};
   for (const auto& migration : Migrations()) migrations.push_back(migration);
-  if (owner_uri.empty()) return fleet.Migrate(migrations);
+  if (config.owner_postgres.empty()) return fleet.Migrate(migrations);
   postgres::Options owner = fleet.postgres();
-  owner.uri = owner_uri;
-  if (absl::Status status = postgres::Migrate(owner, migrations, absl::Seconds(60)); !status.ok()) return status;
-  return GrantRights(owner, fleet.postgres());
+  owner.uri = config.owner_postgres;
+  owner.password = config.owner_password;
+  return fleet.Migrate([&]() -> absl::Status {
+    if (absl::Status status = postgres::Migrate(owner, migrations, absl::Seconds(60)); !status.ok()) return status;
+    return GrantRights(owner, fleet.postgres());
+  });
 }
 
 }  // namespace
@@ -34,7 +37,7 @@ absl::Status Prepare(const runtime::Fleet& fleet, const std::string& owner_uri) 
 absl::Status Wire(runtime::Fleet& fleet) {
   const absl::StatusOr<Config> config = ReadConfig();
   if (!config.ok()) return config.status();
-  if (absl::Status status = Prepare(fleet, config->owner_postgres); !status.ok()) return status;
+  if (absl::Status status = Prepare(fleet, *config); !status.ok()) return status;
   const postgres::Options postgres = fleet.postgres();
 
   // Own commits wake it, so it need not look often.
