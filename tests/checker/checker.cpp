@@ -30,25 +30,34 @@ std::int64_t Count(Snapshot& snapshot, const char* sql) { return snapshot.Query(
 
 // ---- I1
 
-// The gate's counters of the SKUs; SKUs without one are left out.
+// What the gate has of the SKUs, over all segments; SKUs of which one is not known are left out.
 absl::StatusOr<std::map<std::string, std::int64_t>> ReadGate(redis::Client& client,
-                                                             const std::vector<std::string>& skus, Report& report) {
+                                                             const std::vector<std::string>& skus, int segments,
+                                                             Report& report) {
   std::vector<redis::Command> commands;
   for (const std::string& sku : skus) {
-    commands.push_back({"GET", absl::StrCat(sql::kStockKeyPrefix, sku, sql::kStockKeySuffix)});
+    for (int i = 0; i < segments; ++i) {
+      const std::string segment = i == 0 ? "" : absl::StrCat(sql::kStockKeySegment, i);
+      commands.push_back({"GET", absl::StrCat(sql::kStockKeyPrefix, sku, segment, sql::kStockKeySuffix)});
+    }
   }
   const absl::StatusOr<std::vector<redis::Reply>> replies = client.Pipeline(commands);
   if (!replies.ok()) return replies.status();
   std::map<std::string, std::int64_t> gate;
-  for (std::size_t i = 0; i < skus.size(); ++i) {
-    const redis::Reply& reply = (*replies)[i];
-    if (reply.nil()) continue;
-    std::int64_t units = 0;
-    if (reply.error() || !absl::SimpleAtoi(reply.string(), &units)) {
-      report.Violate(Promise::kStock, absl::StrCat("SKU ", skus[i], ": its counter in Redis is no number"));
-      continue;
+  auto reply = replies->begin();
+  for (const std::string& sku : skus) {
+    std::int64_t sum = 0;
+    bool known = true;
+    for (int i = 0; i < segments; ++i, ++reply) {
+      std::int64_t units = 0;
+      const bool number = !reply->error() && absl::SimpleAtoi(reply->string(), &units);
+      if (!number && !reply->nil()) {
+        report.Violate(Promise::kStock, absl::StrCat("SKU ", sku, ": its counter in Redis is no number"));
+      }
+      known = known && number;
+      sum += units;
     }
-    gate[skus[i]] = units;
+    if (known) gate[sku] = sum;
   }
   return gate;
 }
@@ -59,9 +68,9 @@ struct Drift {
 };
 using Drifts = std::map<std::string, Drift>;
 
-absl::Status FindDrift(redis::Client& client, const std::vector<std::string>& skus,
+absl::Status FindDrift(redis::Client& client, int segments, const std::vector<std::string>& skus,
                        const std::map<std::string, std::int64_t>& available, Report& report, Drifts& drifts) {
-  const auto gate = ReadGate(client, skus, report);
+  const auto gate = ReadGate(client, skus, segments, report);
   if (!gate.ok()) return gate.status();
   for (const auto& [sku, units] : *gate) {
     const auto it = available.find(sku);
@@ -88,7 +97,8 @@ absl::Status CheckGate(Snapshot& inventory, const Options& options, Report& repo
   std::vector<std::string> skus;
   std::map<std::string, std::int64_t> available;
   const auto flush = [&] {
-    if (status.ok() && !skus.empty()) status = FindDrift(client, skus, available, report, drifts);
+    if (status.ok() && !skus.empty())
+      status = FindDrift(client, options.gate_segments, skus, available, report, drifts);
     skus.clear();
     available.clear();
   };

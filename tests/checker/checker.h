@@ -19,6 +19,7 @@ struct Options {
   std::string payment_postgres;
   std::string notify_postgres;
   std::string redis;       // host:port; may be empty
+  int gate_segments = 1;   // as of the inventory service
   std::string client_log;  // see client_log.h; may be empty
   // The fleet is at rest: no call under way, all sagas ended, all events delivered.
   bool quiescent = false;

@@ -463,6 +463,19 @@ TEST_F(CheckerTest, GateAboveSqlIsCaughtBelowIsNoted) {
   SetGate(kApple, Available()[kApple]);
 }
 
+TEST_F(CheckerTest, AGateOfSegmentsIsJudgedByTheirSum) {
+  options_.gate_segments = 2;
+  const std::string second = "flotilla:stock:{" + kApple + "~1}";
+  EXPECT_THAT(Violated(), testing::IsEmpty()) << "one segment is not known: " << text_;
+  Redis({"SET", second, "1"});
+  EXPECT_THAT(Violated(), testing::ElementsAre(1)) << text_;
+  SetGate(kApple, Available()[kApple] - 1);
+  EXPECT_THAT(Violated(), testing::IsEmpty()) << text_;
+  EXPECT_THAT(text_, testing::Not(HasSubstr("note: SKU " + kApple)));
+  SetGate(kApple, Available()[kApple]);
+  Redis({"DEL", second});
+}
+
 TEST_F(CheckerTest, ParkedSagaIsCaughtUnlessAllowed) {
   Plant("order", "INSERT INTO saga (type, id, version, direction, data, owner, lease_until) VALUES ('cancel', '" +
                      Uuid(1) + "', 1, 2, '', 'me', now())");

@@ -12,6 +12,7 @@ ABSL_FLAG(std::string, inventory_postgres, "", "connection string of the invento
 ABSL_FLAG(std::string, payment_postgres, "", "connection string of the payment service's database");
 ABSL_FLAG(std::string, notify_postgres, "", "connection string of the notify service's database");
 ABSL_FLAG(std::string, redis, "", "host:port of the inventory service's Redis");
+ABSL_FLAG(int, gate_segments, 1, "the inventory service's flag of that name");
 ABSL_FLAG(std::string, client_log, "", "file of JSON lines: what clients saw (tests/checker/client_log.h)");
 ABSL_FLAG(bool, quiescent, false, "the fleet is at rest: no call under way, sagas ended, events delivered");
 ABSL_FLAG(bool, allow_parked, false, "parked sagas do not violate I7");
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
   options.payment_postgres = absl::GetFlag(FLAGS_payment_postgres);
   options.notify_postgres = absl::GetFlag(FLAGS_notify_postgres);
   options.redis = absl::GetFlag(FLAGS_redis);
+  options.gate_segments = absl::GetFlag(FLAGS_gate_segments);
   options.client_log = absl::GetFlag(FLAGS_client_log);
   options.quiescent = absl::GetFlag(FLAGS_quiescent);
   options.allow_parked = absl::GetFlag(FLAGS_allow_parked);

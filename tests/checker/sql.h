@@ -8,7 +8,9 @@ namespace flotilla::checker::sql {
 
 inline constexpr char kSkus[] = "SELECT sku, available FROM sku";
 inline constexpr char kAvailable[] = "SELECT sku, available FROM sku WHERE sku = ANY($1::text[])";
-inline constexpr char kStockKeyPrefix[] = "flotilla:stock:{";  // Redis: <prefix><sku>}, an integer
+// Redis: <prefix><sku>} and, of a gate of several segments, <prefix><sku>~1} and so on: integers.
+inline constexpr char kStockKeyPrefix[] = "flotilla:stock:{";
+inline constexpr char kStockKeySegment[] = "~";
 inline constexpr char kStockKeySuffix[] = "}";
 
 inline constexpr char kStockProblems[] = R"(

@@ -38,7 +38,7 @@ constexpr int kBatch = 125;
 // Two inventory instances with servers of their own. etcd and NATS are away all the time: nothing here needs them.
 class Shop {
  public:
-  Shop() {
+  explicit Shop(int gate_segments) : segments_(gate_segments) {
     std::filesystem::create_directories(folder_);
     postgres_ = std::make_unique<PostgresServer>(folder_);
     pqxx::nontransaction(*Connect(postgres_->uri())).exec("CREATE DATABASE inventory");
@@ -72,7 +72,8 @@ class Shop {
     instances_[static_cast<std::size_t>(i)] = std::make_unique<Process>(
         std::vector<std::string>{TestBin() + "/flotilla-inventory", "--listen=" + Address(i),
                                  "--metrics_listen=", "--etcd=127.0.0.1:1", "--nats=nats://127.0.0.1:1",
-                                 "--postgres=" + Uri(), absl::StrCat("--redis=127.0.0.1:", redis_port_)},
+                                 "--postgres=" + Uri(), absl::StrCat("--redis=127.0.0.1:", redis_port_),
+                                 absl::StrCat("--gate_segments=", segments_)},
         (folder_ / absl::StrCat("inventory-", i, ".log")).string());
   }
   void WaitServing(int i) const {
@@ -111,7 +112,7 @@ class Shop {
   // The checker's word on what the database and the gate hold; "" where all promises are kept.
   std::string Check() const {
     Process check({TestBin() + "/flotilla-check", "--quiescent", "--inventory_postgres=" + Uri(),
-                   absl::StrCat("--redis=127.0.0.1:", redis_port_)},
+                   absl::StrCat("--redis=127.0.0.1:", redis_port_), absl::StrCat("--gate_segments=", segments_)},
                   (folder_ / absl::StrCat("check-", absl::ToUnixNanos(absl::Now()), ".log")).string());
     return check.Wait(60) == 0 ? "" : check.Output();
   }
@@ -139,6 +140,7 @@ class Shop {
   }
   std::string Address(int i) const { return absl::StrCat("127.0.0.1:", ports_[static_cast<std::size_t>(i)]); }
 
+  const int segments_;
   const std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / absl::StrCat("flotilla-race-", getpid());
   std::unique_ptr<PostgresServer> postgres_;
@@ -325,10 +327,14 @@ std::uint64_t Environment(const char* name, std::uint64_t otherwise) {
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
 
-TEST(StockRace, ExactlyAHundredAreSoldWhateverBreaks) {
+// Over the segments of the gate.
+class StockRace : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Segments, StockRace, testing::Values(1, 4));
+
+TEST_P(StockRace, ExactlyAHundredAreSoldWhateverBreaks) {
   const std::uint64_t seeds = Environment("FLOTILLA_RACE_SEEDS", 3);
   const std::uint64_t first = Environment("FLOTILLA_RACE_SEED", std::random_device{}());
-  Shop shop;
+  Shop shop(GetParam());
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     SCOPED_TRACE(absl::StrCat("FLOTILLA_RACE_SEED=", seed));
     std::cout << "FLOTILLA_RACE_SEED=" << seed << std::endl;

@@ -16,11 +16,21 @@ inline constexpr absl::Duration kUsersLife = absl::Seconds(10);
 // that orders make.
 inline constexpr absl::Duration kYouth = absl::Minutes(10);
 
-inline std::string StockKey(const std::string& sku) { return absl::StrCat("flotilla:stock:{", sku, "}"); }
-inline std::string UsersKey(const std::string& sku) { return absl::StrCat("flotilla:users:{", sku, "}"); }
-inline std::string YoungKey(const std::string& sku) { return absl::StrCat("flotilla:young:{", sku, "}"); }
-inline std::string MarkKey(const std::string& sku, const std::string& order_id) {
-  return absl::StrCat("flotilla:hold:{", sku, "}:", order_id);
+// Segment 0 has the SKU's name alone, so that a gate of one segment reads as it always did. No SKU's name holds a '~'.
+inline std::string Tag(const std::string& sku, int segment) {
+  return segment == 0 ? absl::StrCat("{", sku, "}") : absl::StrCat("{", sku, "~", segment, "}");
+}
+inline std::string StockKey(const std::string& sku, int segment) {
+  return absl::StrCat("flotilla:stock:", Tag(sku, segment));
+}
+inline std::string UsersKey(const std::string& sku, int segment) {
+  return absl::StrCat("flotilla:users:", Tag(sku, segment));
+}
+inline std::string YoungKey(const std::string& sku, int segment) {
+  return absl::StrCat("flotilla:young:", Tag(sku, segment));
+}
+inline std::string MarkKey(const std::string& sku, int segment, const std::string& order_id) {
+  return absl::StrCat("flotilla:hold:", Tag(sku, segment), ":", order_id);
 }
 inline std::string Seconds(absl::Duration duration) { return absl::StrCat(absl::ToInt64Seconds(duration)); }
 

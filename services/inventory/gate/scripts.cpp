@@ -26,7 +26,7 @@ if not stock then return -2 end
 local refusal = nil
 if tonumber(stock) < tonumber(ARGV[1]) then
   refusal = tonumber(stock) <= 0 and -3 or -1
-elseif tonumber(redis.call('HGET', KEYS[4], ARGV[3]) or '0') + tonumber(ARGV[1]) > tonumber(ARGV[4]) then
+elseif tonumber(redis.call('HGET', KEYS[4], ARGV[3]) or '0') + tonumber(ARGV[6]) > tonumber(ARGV[4]) then
   refusal = -4
 end
 if refusal then
@@ -34,10 +34,24 @@ if refusal then
   return refusal
 end
 redis.call('DECRBY', KEYS[1], ARGV[1])
-redis.call('SET', KEYS[2], ARGV[1] .. ':' .. ARGV[3], 'EX', ARGV[2])
-redis.call('HINCRBY', KEYS[4], ARGV[3], ARGV[1])
+redis.call('SET', KEYS[2], ARGV[1] .. '/' .. ARGV[6] .. ':' .. ARGV[3], 'EX', ARGV[2])
+redis.call('HINCRBY', KEYS[4], ARGV[3], ARGV[6])
 if redis.call('TTL', KEYS[4]) < 0 then redis.call('EXPIRE', KEYS[4], ARGV[5]) end
 return 1)");
+  return *script;
+}
+
+const redis::Script& TakePartScript() {
+  static const auto* script = new redis::Script(R"(
+local mark = redis.call('GET', KEYS[2])
+if mark then return math.min(tonumber(string.match(mark, '^%d+')), tonumber(ARGV[1])) end
+local stock = redis.call('GET', KEYS[1])
+if not stock then return -2 end
+local units = math.min(tonumber(stock), tonumber(ARGV[1]))
+if units <= 0 then return 0 end
+redis.call('DECRBY', KEYS[1], units)
+redis.call('SET', KEYS[2], units, 'EX', ARGV[2])
+return units)");
   return *script;
 }
 
@@ -49,11 +63,12 @@ if not mark then
   return 0
 end
 redis.call('DEL', KEYS[2])
-local units, user = string.match(mark, '^(%d+):?(.*)$')
+local units, counted, user = string.match(mark, '^(%d+)/?(%d*):?(.*)$')
+if counted == '' then counted = units end
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('INCRBY', KEYS[1], units) end
 if user ~= '' then
-  if tonumber(redis.call('HGET', KEYS[3], user) or '0') > tonumber(units) then
-    redis.call('HINCRBY', KEYS[3], user, '-' .. units)
+  if tonumber(redis.call('HGET', KEYS[3], user) or '0') > tonumber(counted) then
+    redis.call('HINCRBY', KEYS[3], user, '-' .. counted)
   else
     redis.call('HDEL', KEYS[3], user)
   end

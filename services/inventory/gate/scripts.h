@@ -8,7 +8,7 @@ namespace flotilla::inventory {
 // KEYS: stock, mark, young. ARGV: units, seconds the mark lives. Answers a TakeAnswer.
 const redis::Script& TakeScript();
 // The same for a SKU with a limit a user. KEYS: stock, mark, young, users. ARGV: units, seconds the mark lives, user,
-// limit, seconds the users live.
+// limit, seconds the users live, units that count for the user: also those from other segments.
 const redis::Script& TakeLimitedScript();
 enum TakeAnswer : int {
   kTaken = 1,
@@ -19,6 +19,10 @@ enum TakeAnswer : int {
   kOverLimit = -4,
   kUnsure = -5,  // refused, but perhaps its mark was forgotten
 };
+
+// As many of the units as a segment has. KEYS: stock, mark. ARGV: units, seconds the mark lives. Answers how many, now
+// or in an earlier call, or kMissing.
+const redis::Script& TakePartScript();
 
 // KEYS: stock, mark, users. ARGV: user of a limited order, or "". A gate that does not know the SKU learns it from SQL,
 // where the units are back already.

@@ -1,11 +1,16 @@
 // The gate in Redis: stock as far as it is known there, so that "sold out" costs microseconds. SQL stays the truth;
 // what the gate lets through is decided there once more. Blocking. Errors: UNAVAILABLE where Redis does not answer.
 //
-// Keys, one hash tag a SKU so that the scripts run on a cluster:
+// Keys, one hash tag a SKU so that the scripts run on a cluster; with several segments {<sku>~1} and so on besides:
 //   flotilla:stock:{<sku>}            the units
 //   flotilla:hold:{<sku>}:<order id>  the mark of what one order took, until some time after its hold has ended
 //   flotilla:users:{<sku>}            units a user took lately, where the SKU has a limit
 //   flotilla:young:{<sku>}            the gate learned the SKU while it had orders already: their marks are not here
+//
+// With several segments a SKU's units lie in keys of different tags. An order begins at its home segment, where its
+// mark is looked for first and set last; what that is short of is gathered from the others, in turn, and given back
+// where it does not suffice. So it is refused only where all segments together had too few for it; two orders of
+// several units each that gather the last ones at the same time may be refused both.
 #pragma once
 
 #include <optional>
@@ -35,8 +40,10 @@ class StockGate {
  public:
   // What the gates of a process share. It outlives them.
   struct Memory {
+    explicit Memory(int segment_count = 1) : segments(segment_count) {}
     RuleBook rules;
     SoldOut sold_out;
+    const int segments;  // the same in all processes; where it was another one before, the gate heals itself
   };
   StockGate(redis::Options options, Memory& memory) : client_(std::move(options)), memory_(memory) {}
 
@@ -74,7 +81,10 @@ class StockGate {
   absl::Status Correct(std::span<const Correction> corrections);
 
  private:
+  using Segments = std::vector<std::optional<std::int64_t>>;  // one SKU's
+  absl::StatusOr<std::vector<Segments>> ReadSegments(std::span<const std::string> skus);
   absl::Status Run(const redis::Script& script, std::span<const redis::Client::Invocation> invocations);
+  absl::Status RunAll(std::span<const redis::Command> commands);
 
   redis::Client client_;
   Memory& memory_;

@@ -4,8 +4,9 @@
 #include <map>
 
 #include "absl/time/clock.h"
+#include "inventory/gate/ask.h"
 #include "inventory/gate/keys.h"
-#include "inventory/gate/scripts.h"
+#include "inventory/gate/segments.h"
 #include "inventory/gate/stock_gate.h"
 
 namespace flotilla::inventory {
@@ -21,7 +22,8 @@ struct Closed {
   std::size_t command;
   Outcome refusal;
 };
-using ClosedBySku = std::map<std::string, std::vector<Closed>>;
+// By SKU and home segment, which have one hash tag.
+using ClosedByTag = std::map<std::pair<std::string, int>, std::vector<Closed>>;
 
 std::optional<Outcome> RefusalOf(const std::string& sku, StockGate::Memory& memory, absl::Time now) {
   if (const std::optional<SellingRules> rules = memory.rules.Find(sku); rules.has_value()) {
@@ -45,13 +47,14 @@ absl::StatusOr<std::vector<redis::Reply>> Ask(redis::Client& client, std::span<c
 // Refuses the closed commands but those that have a mark, which are repeats, and those of a SKU that the gate has lost
 // meanwhile: these are added to `open`. Nearly always there are none, so the marks of all orders of a SKU are asked for
 // as one.
-absl::Status RefuseClosed(redis::Client& client, std::span<const ReserveCommand> commands, const ClosedBySku& closed,
+absl::Status RefuseClosed(redis::Client& client, std::span<const ReserveCommand> commands, const ClosedByTag& closed,
                           std::vector<TakeResult>& results, std::vector<std::size_t>& open) {
   std::vector<redis::Command> asked;
-  for (const auto& [sku, items] : closed) {
-    redis::Command exists = {"EXISTS", YoungKey(sku)};
-    for (const Closed& item : items) exists.push_back(MarkKey(sku, commands[item.command].order_id));
-    asked.push_back({"EXISTS", StockKey(sku)});
+  for (const auto& [tag, items] : closed) {
+    const auto& [sku, home] = tag;
+    redis::Command exists = {"EXISTS", YoungKey(sku, home)};
+    for (const Closed& item : items) exists.push_back(MarkKey(sku, home, commands[item.command].order_id));
+    asked.push_back({"EXISTS", StockKey(sku, home)});
     asked.push_back(std::move(exists));
   }
   const auto any = Ask(client, asked);
@@ -64,10 +67,11 @@ absl::Status RefuseClosed(redis::Client& client, std::span<const ReserveCommand>
   std::vector<Doubt> doubts;
   asked.clear();
   std::size_t reply = 0;
-  for (const auto& [sku, items] : closed) {
+  for (const auto& [tag, items] : closed) {
+    const auto& [sku, home] = tag;
     const bool known = (*any)[reply++].integer() > 0, doubtful = (*any)[reply++].integer() > 0;
     const std::size_t young = asked.size();
-    if (known && doubtful) asked.push_back({"EXISTS", YoungKey(sku)});
+    if (known && doubtful) asked.push_back({"EXISTS", YoungKey(sku, home)});
     for (const Closed& item : items) {
       if (!known) {
         open.push_back(item.command);
@@ -76,7 +80,7 @@ absl::Status RefuseClosed(redis::Client& client, std::span<const ReserveCommand>
       results[item.command] = {.kind = Kind::kRefused, .refusal = item.refusal, .sku = sku};
       if (!doubtful) continue;
       doubts.push_back({item.command, young, asked.size()});
-      asked.push_back({"EXISTS", MarkKey(sku, commands[item.command].order_id)});
+      asked.push_back({"EXISTS", MarkKey(sku, home, commands[item.command].order_id)});
     }
   }
   if (doubts.empty()) return absl::OkStatus();
@@ -93,74 +97,20 @@ absl::Status RefuseClosed(redis::Client& client, std::span<const ReserveCommand>
   return absl::OkStatus();
 }
 
-// The scripts' calls for the lines of commands, and where each line's reply will be.
-class Calls {
- public:
-  void Add(const ReserveCommand& command, const RuleBook& rules) {
-    const std::string seconds = Seconds(command.hold + kMarkMargin);
-    for (const Line& line : command.lines) {
-      redis::Client::Invocation call{{StockKey(line.sku), MarkKey(line.sku, command.order_id), YoungKey(line.sku)},
-                                     {std::to_string(line.quantity), seconds}};
-      const std::optional<SellingRules> known = rules.Find(line.sku);
-      const bool limited = known.has_value() && known->user_limit > 0 && !command.user_id.empty();
-      if (limited) {
-        call.keys.push_back(UsersKey(line.sku));
-        call.args.insert(call.args.end(), {command.user_id, std::to_string(known->user_limit), Seconds(kUsersLife)});
-      }
-      std::vector<redis::Client::Invocation>& calls = limited ? limited_ : plain_;
-      places_.push_back({limited, calls.size()});
-      calls.push_back(std::move(call));
-    }
-  }
-
-  absl::Status Run(redis::Client& client) {
-    if (auto status = Run(client, TakeScript(), plain_, plain_replies_); !status.ok()) return status;
-    return Run(client, TakeLimitedScript(), limited_, limited_replies_);
-  }
-
-  // The next line's answer, in the order of Add.
-  int Next() {
-    const Place place = places_[next_++];
-    const auto& replies = place.limited ? limited_replies_ : plain_replies_;
-    return static_cast<int>(replies[place.index].integer());
-  }
-
- private:
-  static absl::Status Run(redis::Client& client, const redis::Script& script,
-                          std::span<const redis::Client::Invocation> calls, std::vector<redis::Reply>& out) {
-    if (calls.empty()) return absl::OkStatus();
-    absl::StatusOr<std::vector<redis::Reply>> replies = client.Eval(script, calls);
-    if (!replies.ok()) return replies.status();
-    for (const redis::Reply& reply : *replies) {
-      if (reply.error()) return absl::UnavailableError(std::get<absl::Status>(reply.value).message());
-    }
-    out = *std::move(replies);
-    return absl::OkStatus();
-  }
-
-  struct Place {
-    bool limited;
-    std::size_t index;
-  };
-  std::vector<Place> places_;
-  std::vector<redis::Client::Invocation> plain_, limited_;
-  std::vector<redis::Reply> plain_replies_, limited_replies_;
-  std::size_t next_ = 0;
-};
-
 // What a command comes to, by the answers for its lines. Of several reasons to refuse the surest counts.
-TakeResult Judge(const ReserveCommand& command, Calls& calls, const std::function<void(const std::string&)>& sold_out) {
+TakeResult Judge(std::span<const AskedLine> lines, const std::function<void(const std::string&)>& sold_out) {
   TakeResult result;
   bool unsure = false;
-  for (const Line& line : command.lines) {
-    const int answer = calls.Next();
-    if (answer == kTaken) result.taken.push_back(line.sku);
-    if (answer == kMissing) result.missing.push_back(line.sku);
+  for (const AskedLine& asked : lines) {
+    const int answer = asked.answer;
+    const std::string& sku = asked.line->sku;
+    if (asked.Holds()) result.taken.push_back(sku);
+    if (answer == kMissing) result.missing.push_back(sku);
     unsure = unsure || answer == kUnsure;
-    if (answer == kNothingLeft) sold_out(line.sku);
+    if (answer == kNothingLeft) sold_out(sku);
     if ((answer == kShort || answer == kNothingLeft || answer == kOverLimit) && result.kind != Kind::kRefused) {
       result.kind = Kind::kRefused;
-      result.sku = line.sku;
+      result.sku = sku;
       result.refusal = answer == kOverLimit ? Outcome::kPurchaseLimit : Outcome::kOutOfStock;
     }
   }
@@ -180,13 +130,13 @@ absl::StatusOr<std::vector<TakeResult>> StockGate::Take(std::span<const ReserveC
   const std::uint64_t clears = memory_.sold_out.clears();
   std::vector<TakeResult> results(commands.size());
   std::vector<std::size_t> open;
-  ClosedBySku closed;
+  ClosedByTag closed;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     bool is_open = true;
     for (const Line& line : commands[i].lines) {
       const std::optional<Outcome> refusal = RefusalOf(line.sku, memory_, now);
       if (!refusal.has_value()) continue;
-      closed[line.sku].push_back({i, *refusal});
+      closed[{line.sku, HomeOf(commands[i], memory_.segments)}].push_back({i, *refusal});
       is_open = false;
       break;
     }
@@ -197,12 +147,14 @@ absl::StatusOr<std::vector<TakeResult>> StockGate::Take(std::span<const ReserveC
   }
   if (open.empty()) return results;
 
-  Calls calls;
-  for (const std::size_t i : open) calls.Add(commands[i], memory_.rules);
-  if (auto status = calls.Run(client_); !status.ok()) return status;
+  const absl::StatusOr<std::vector<AskedLine>> asked = AskForLines(client_, memory_, commands, open);
+  if (!asked.ok()) return asked.status();
+  std::span<const AskedLine> rest = *asked;
   std::vector<Returned> undo;
   for (const std::size_t i : open) {
-    results[i] = Judge(commands[i], calls, [&](const std::string& sku) { memory_.sold_out.Set(sku, now, clears); });
+    const std::size_t count = commands[i].lines.size();
+    results[i] = Judge(rest.first(count), [&](const std::string& sku) { memory_.sold_out.Set(sku, now, clears); });
+    rest = rest.subspan(count);
     if (results[i].kind == Kind::kTaken || results[i].taken.empty()) continue;
     undo.push_back({commands[i].order_id, std::move(results[i].taken)});
     results[i].taken.clear();

@@ -13,8 +13,8 @@ struct Overloaded : Ts... {
 
 }  // namespace
 
-GateWriter::GateWriter(const redis::Options& redis, SkuReader& reader)
-    : reader_(reader), writes_({.name = "gate writes", .max_batch = 1024}, [this, redis](int) {
+GateWriter::GateWriter(const redis::Options& redis, SkuReader& reader, int segments)
+    : reader_(reader), memory_(segments), writes_({.name = "gate writes", .max_batch = 1024}, [this, redis](int) {
         return [gate = std::make_shared<StockGate>(redis, memory_)](const std::vector<Write>& writes) {
           return WriteAll(*gate, writes);
         };

@@ -20,8 +20,8 @@ namespace flotilla::inventory {
 
 class GateWriter {
  public:
-  // `reader` outlives it.
-  GateWriter(const redis::Options& redis, SkuReader& reader);
+  // `reader` outlives it. `segments`: see stock_gate.h.
+  GateWriter(const redis::Options& redis, SkuReader& reader, int segments);
   // What all gates of this process share.
   StockGate::Memory& memory() { return memory_; }
 

@@ -33,13 +33,14 @@ redis::Options TestRedisOptions() {
 
 class World {
  public:
-  World(const postgres::TestDatabase& database, std::uint64_t seed)
+  World(const postgres::TestDatabase& database, std::uint64_t seed, int gate_segments)
       : database_(database),
         random_(seed),
         prefix_(absl::StrCat("model-", std::random_device{}(), "-")),
         redis_(TestRedisOptions()),
-        one_(database.options(), TestRedisOptions()),
-        two_(database.options(), TestRedisOptions()),
+        one_(database.options(), TestRedisOptions(), gate_segments),
+        two_(database.options(), TestRedisOptions(), gate_segments),
+        gate_(TestRedisOptions(), one_.gate.memory()),
         keeper_(database.options(), TestRedisOptions(), one_.catalog, one_.gate, {.period = absl::Milliseconds(20)}) {
     for (int i = 0; i < kSkus; ++i) Put(i, Any(8), i % 2 == 0 ? 0 : 1 + Any(4));
   }
@@ -84,10 +85,9 @@ class World {
           << id;
     }
     for (const auto& [sku, stock] : model_.stocks) {
-      const redis::Command get = {"GET", "flotilla:stock:{" + sku + "}"};
       EXPECT_TRUE(Eventually([&] {
-        const auto reply = redis_.Run(get);
-        return reply.ok() && (reply->nil() || reply->string() == absl::StrCat(stock.available));
+        const auto units = gate_.Read({&sku, 1});
+        return units.ok() && units->front().value_or(stock.available) == stock.available;
       })) << sku;
     }
   }
@@ -195,11 +195,14 @@ class World {
     }
   }
 
-  // As after a FLUSHALL, but only of this SKU: the server is shared.
+  // As after a FLUSHALL, but only of this SKU: the server is shared. Or as if one node of a cluster had lost its
+  // segment.
   void ForgetSku(const std::string& sku) {
-    const auto keys = redis_.Run({"KEYS", "flotilla:*:{" + sku + "}*"});
+    const std::string tag = Any(2) == 0 ? "{" + sku + "[}~]*" : "{" + sku + "~1}*";
+    const auto keys = redis_.Run({"KEYS", "flotilla:*:" + tag});
     ASSERT_TRUE(keys.ok()) << keys.status();
-    redis::Command unlink = {"DEL", "flotilla:stock:{" + sku + "}"};
+    if (keys->array().empty()) return;
+    redis::Command unlink = {"DEL"};
     for (const redis::Reply& key : keys->array()) unlink.push_back(key.string());
     ASSERT_TRUE(redis_.Run(std::move(unlink)).ok());
   }
@@ -211,6 +214,7 @@ class World {
   redis::Client redis_;
   async::ThreadExecutor executor_;
   Instance one_, two_;
+  StockGate gate_;
   Keeper keeper_;
   Model model_;
 };
@@ -220,7 +224,11 @@ std::uint64_t Environment(const char* name, std::uint64_t otherwise) {
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
 
-TEST(ModelTest, EveryAnswerIsTheModels) {
+// Over the segments of the gate.
+class ModelTest : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Segments, ModelTest, testing::Values(1, 4));
+
+TEST_P(ModelTest, EveryAnswerIsTheModels) {
   const postgres::TestDatabase database;
   ASSERT_TRUE(postgres::Migrate(database.options(), Schema(), absl::Seconds(10)).ok());
   const std::uint64_t seeds = Environment("FLOTILLA_MODEL_SEEDS", 3);
@@ -228,7 +236,7 @@ TEST(ModelTest, EveryAnswerIsTheModels) {
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     SCOPED_TRACE(absl::StrCat("FLOTILLA_MODEL_SEED=", seed));
     std::cout << "FLOTILLA_MODEL_SEED=" << seed << std::endl;
-    World world(database, seed);
+    World world(database, seed, GetParam());
     for (int step = 0; step < kSteps && !testing::Test::HasFailure(); ++step) world.Step();
     world.Compare();
     if (testing::Test::HasFailure()) break;

@@ -11,9 +11,9 @@
 namespace flotilla::inventory {
 
 struct Instance {
-  Instance(const postgres::Options& postgres, const redis::Options& redis)
+  Instance(const postgres::Options& postgres, const redis::Options& redis, int gate_segments = 1)
       : reader(postgres),
-        gate(redis, reader),
+        gate(redis, reader, gate_segments),
         catalog(postgres, gate.memory().rules),
         holds(postgres, redis, catalog, gate),
         keeping(postgres, redis, gate) {
