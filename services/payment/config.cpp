@@ -15,6 +15,8 @@ ABSL_FLAG(std::string, provider_secrets, "",
 ABSL_FLAG(int, fee_basis_points, 250, "The platform's part of what is settled, 0 to 10,000 (all of it).");
 ABSL_FLAG(std::int64_t, minimum_fee, 0, "The least platform fee of an order, in minor units.");
 ABSL_FLAG(absl::Duration, settle_after, absl::Hours(24), "How long after its charge an order is settled.");
+ABSL_FLAG(absl::Duration, reconcile_every, absl::Minutes(1),
+          "How often a statement of the provider that has open differences is compared with the ledger.");
 
 namespace flotilla::payment {
 
@@ -37,6 +39,10 @@ absl::StatusOr<Config> ReadConfig() {
   config.settle_after = absl::GetFlag(FLAGS_settle_after);
   if (config.settle_after < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--settle_after: must not be negative");
+  }
+  config.reconcile_every = absl::GetFlag(FLAGS_reconcile_every);
+  if (config.reconcile_every < absl::Seconds(1)) {
+    return absl::InvalidArgumentError("--reconcile_every: must be at least 1s");
   }
   return config;
 }

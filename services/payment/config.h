@@ -16,6 +16,7 @@ struct Config {
   std::vector<std::string> provider_secrets;
   SplitRule split;
   absl::Duration settle_after;
+  absl::Duration reconcile_every;
 };
 
 // INVALID_ARGUMENT naming the flag.

@@ -6,11 +6,13 @@
 #include "events/log.h"
 #include "payment/api/ledger_api.h"
 #include "payment/api/payment_api.h"
+#include "payment/api/reconciliation_api.h"
 #include "payment/audit/ledger_audit.h"
 #include "payment/config.h"
 #include "payment/store/journal.h"
 #include "payment/store/ledger.h"
 #include "payment/store/migrations.h"
+#include "payment/store/reconciliation.h"
 #include "payment/store/rights.h"
 #include "payment/workflow/keeper.h"
 #include "payment/workflow/teller.h"
@@ -47,14 +49,21 @@ absl::Status Wire(runtime::Fleet& fleet) {
                                                                              .stream = "FLOTILLA_PAYMENT",
                                                                              .subject = "flotilla.payment.event",
                                                                              .idle_poll = absl::Milliseconds(250)}));
-  const auto told = Teller([relay] { relay->Wake(); });
+  const auto wake = [relay] { relay->Wake(); };
+  const auto told = Teller(wake);
   auto* ledger = fleet.Keep(std::make_unique<Ledger>(Ledger::Options{postgres, config->split, told}));
   auto* journal = fleet.Keep(std::make_unique<Journal>(postgres));
   fleet.Keep(std::make_unique<LedgerAudit>(postgres, LedgerAudit::Options{}));
   fleet.Keep(std::make_unique<PaymentApi>(fleet.server(), *ledger, CallbackVerifier(config->provider_secrets)));
   fleet.Keep(std::make_unique<LedgerApi>(fleet.server(), *journal));
-  fleet.Keep(std::make_unique<Keeper>(Keeper::Options{
-      .postgres = postgres, .split = config->split, .settle_after = config->settle_after, .told = told}));
+  auto* reconciliation = fleet.Keep(std::make_unique<Reconciliation>(postgres));
+  fleet.Keep(std::make_unique<ReconciliationApi>(fleet.server(), *reconciliation, wake));
+  fleet.Keep(std::make_unique<Keeper>(Keeper::Options{.postgres = postgres,
+                                                      .split = config->split,
+                                                      .settle_after = config->settle_after,
+                                                      .told = told,
+                                                      .reconcile_every = config->reconcile_every,
+                                                      .wake = wake}));
   return absl::OkStatus();
 }
 

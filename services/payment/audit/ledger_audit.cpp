@@ -10,6 +10,17 @@ const postgres::Statement kImbalance = {
     "audit_imbalance",
     "SELECT coalesce(sum(abs(sum)), 0)::float8, coalesce(string_agg(currency, ','), '') FROM ledger_imbalance"};
 
+// Every class, also those without any.
+const postgres::Statement kOpenDifferences = {"open_differences", R"(
+    SELECT c.class, count(d.class) FROM generate_series(1, 4) AS c(class)
+    LEFT JOIN difference d ON d.class = c.class AND d.state = 1 GROUP BY c.class)"};
+
+prometheus::Gauge& OpenDifferences(const char* kind) {
+  return telemetry::Gauge("flotilla_payment_open_differences",
+                          "Differences between the provider's statements and the ledger that wait for an operator",
+                          {{"class", kind}});
+}
+
 postgres::Options Patient(postgres::Options options) {
   options.application_name += " audit";
   options.statement_timeout = absl::Seconds(30);  // it reads every account
@@ -24,6 +35,8 @@ LedgerAudit::LedgerAudit(const postgres::Options& postgres, Options options)
       imbalance_(telemetry::Gauge("flotilla_ledger_imbalance_minor_units",
                                   "Absolute sums of all balances, per currency, added up; anything but 0 is a defect")),
       audited_(telemetry::Gauge("flotilla_ledger_audited_time_seconds", "When the ledger was last audited, Unix time")),
+      differences_{&OpenDifferences("missing_here"), &OpenDifferences("missing_there"),
+                   &OpenDifferences("amount_differs"), &OpenDifferences("duplicate")},
       thread_([this] { Run(); }) {}
 
 LedgerAudit::~LedgerAudit() {
@@ -44,6 +57,9 @@ void LedgerAudit::Read() {
     const pqxx::result result = transaction.Run(kImbalance);
     sum = result[0][0].as<double>();
     currencies = result[0][1].as<std::string>();
+    for (const auto& row : transaction.Run(kOpenDifferences)) {
+      differences_.at(row[0].as<std::size_t>() - 1)->Set(row[1].as<double>());
+    }
     return absl::OkStatus();
   });
   if (!status.ok()) {

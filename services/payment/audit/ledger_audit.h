@@ -1,6 +1,8 @@
-// Tells Prometheus whether the ledger balances (I2), by its views ledger_imbalance and ledger_account_drift.
+// Tells Prometheus whether the ledger balances (I2), by its view ledger_imbalance, and how many differences from the
+// provider's statements are open.
 #pragma once
 
+#include <array>
 #include <thread>
 
 #include "absl/time/time.h"
@@ -28,6 +30,7 @@ class LedgerAudit {
   postgres::Session session_;
   prometheus::Gauge& imbalance_;
   prometheus::Gauge& audited_;
+  const std::array<prometheus::Gauge*, 4> differences_;  // by class
   async::StopSignal stop_;
   std::thread thread_;  // last: uses all of the above
 };

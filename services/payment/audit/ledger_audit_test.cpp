@@ -31,5 +31,18 @@ TEST(LedgerAudit, AnImbalanceShowsAndGoesAgain) {
   EXPECT_TRUE(Becomes(imbalance, 0)) << imbalance.Value();
 }
 
+TEST(LedgerAudit, OpenDifferencesAreCountedByClass) {
+  const postgres::TestDatabase database;
+  ASSERT_EQ(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)), absl::OkStatus());
+  database.Query(
+      "INSERT INTO difference (statement_id, class, line, provider_reference, kind, theirs, ours, currency)"
+      " VALUES ('s', 1, 2, 'a', 1, 5, 0, 'EUR'), ('s', 4, 3, 'b', 1, 5, 0, 'EUR'), ('s', 4, 4, 'b', 1, 5, 0, 'EUR')");
+  auto& duplicates = telemetry::Gauge("flotilla_payment_open_differences", "", {{"class", "duplicate"}});
+  const LedgerAudit audit(database.options(), {.period = absl::Milliseconds(20)});
+  EXPECT_TRUE(Becomes(duplicates, 2)) << duplicates.Value();
+  database.Query("UPDATE difference SET state = 2, closed_at = now() WHERE line = 3");
+  EXPECT_TRUE(Becomes(duplicates, 1)) << duplicates.Value();
+}
+
 }  // namespace
 }  // namespace flotilla::payment

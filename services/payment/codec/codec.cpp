@@ -1,6 +1,7 @@
 #include "payment/codec/codec.h"
 
 #include "flotilla/payment/v1/payment_event.pb.h"
+#include "flotilla/payment/v1/reconciliation_event.pb.h"
 
 namespace flotilla::payment {
 namespace {
@@ -39,6 +40,19 @@ events::Event EventOf(const Work::Told& told, const Charge& charge, absl::Time n
   return {.stream_id = told.order_id,
           .sequence = told.sequence,
           .type = name.type,
+          .data = data.SerializeAsString(),
+          .occurred_at = now};
+}
+
+events::Event DifferencesEvent(const std::string& statement_id, int sequence, std::int64_t added, std::int64_t open,
+                               absl::Time now) {
+  v1::ReconciliationEvent data;
+  data.set_statement_id(statement_id);
+  data.set_new_differences(added);
+  data.set_open_differences(open);
+  return {.stream_id = "statement/" + statement_id,
+          .sequence = sequence,
+          .type = "reconciliation.differences",
           .data = data.SerializeAsString(),
           .occurred_at = now};
 }

@@ -1,0 +1,89 @@
+#include "payment/api/reconciliation_api.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "errors/errors.h"
+#include "payment/api/reconciliation_convert.h"
+#include "payment/domain/statement_csv.h"
+
+namespace flotilla::payment {
+
+ReconciliationApi::ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation, std::function<void()> wake)
+    : reconciliation_(reconciliation), wake_(std::move(wake)) {
+  using Service = v1::ReconciliationService::AsyncService;
+  auto service = std::make_shared<Service>();
+  server.AddService(service);
+  server.ClientStreaming(service.get(), &Service::RequestImportStatement,
+                         "flotilla.payment.v1.ReconciliationService/ImportStatement",
+                         [this](rpc::Call&, rpc::ServerReader<v1::ImportStatementRequest>& requests) {
+                           return ImportStatement(requests);
+                         });
+  server.Unary(service.get(), &Service::RequestListDifferences,
+               "flotilla.payment.v1.ReconciliationService/ListDifferences",
+               [this](rpc::Call&, const v1::ListDifferencesRequest& request) { return ListDifferences(request); });
+  server.Unary(service.get(), &Service::RequestResolveDifference,
+               "flotilla.payment.v1.ReconciliationService/ResolveDifference",
+               [this](rpc::Call& call, const v1::ResolveDifferenceRequest& request) {
+                 return ResolveDifference(call.user_id, request);
+               });
+}
+
+ReconciliationApi::Reply<v1::ImportStatementResponse> ReconciliationApi::ImportStatement(
+    rpc::ServerReader<v1::ImportStatementRequest>& requests) {
+  v1::ImportStatementRequest request;
+  bool more = co_await requests.Read(&request);
+  if (!more) co_return errors::InvalidField("header", "must be the first request's part");
+  absl::StatusOr<ProviderStatement> statement = Parse(request, absl::Now());
+  if (!statement.ok()) co_return statement.status();
+  StatementReader reader;
+  while ((more = co_await requests.Read(&request))) {
+    if (request.part_case() != v1::ImportStatementRequest::kChunk) {
+      co_return errors::InvalidField("chunk", "must be the part of every request but the first");
+    }
+    if (const absl::Status status = reader.Add(request.chunk()); !status.ok()) co_return StatementError(status);
+  }
+  if (const absl::Status status = reader.Finish(); !status.ok()) co_return StatementError(status);
+  statement->lines = std::move(reader).lines();
+  const absl::StatusOr<Reconciled> reconciled = co_await reconciliation_.Import(*std::move(statement));
+  if (!reconciled.ok()) co_return ImportError(reconciled.status());
+  if (reconciled->told) wake_();
+  v1::ImportStatementResponse response;
+  response.set_rows(reconciled->lines);
+  response.set_matched(reconciled->matched);
+  response.set_open_differences(reconciled->open);
+  co_return response;
+}
+
+ReconciliationApi::Reply<v1::ListDifferencesResponse> ReconciliationApi::ListDifferences(
+    const v1::ListDifferencesRequest& request) {
+  absl::StatusOr<DifferenceQuery> query = Parse(request);
+  if (!query.ok()) co_return query.status();
+  const std::size_t size = static_cast<std::size_t>(query->limit++);  // one more tells of a next page
+  const absl::StatusOr<std::vector<StoredDifference>> differences = co_await reconciliation_.List(*std::move(query));
+  if (!differences.ok()) co_return differences.status();
+  v1::ListDifferencesResponse response;
+  for (std::size_t i = 0; i < std::min(size, differences->size()); ++i) {
+    *response.add_differences() = ToProto((*differences)[i]);
+  }
+  if (differences->size() > size) {
+    response.set_next_page_token(std::to_string((*differences)[size - 1].difference_id));
+  }
+  co_return response;
+}
+
+ReconciliationApi::Reply<v1::ResolveDifferenceResponse> ReconciliationApi::ResolveDifference(
+    std::string operator_id, const v1::ResolveDifferenceRequest& request) {
+  absl::StatusOr<Resolution> resolution = Parse(request, operator_id);
+  if (!resolution.ok()) co_return resolution.status();
+  const absl::StatusOr<StoredDifference> resolved = co_await reconciliation_.Resolve(*std::move(resolution));
+  if (!resolved.ok()) co_return ResolutionError(resolved.status());
+  v1::ResolveDifferenceResponse response;
+  *response.mutable_difference() = ToProto(*resolved);
+  co_return response;
+}
+
+}  // namespace flotilla::payment

@@ -1,0 +1,34 @@
+// The handlers of flotilla.payment.v1.ReconciliationService.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "async/task.h"
+#include "flotilla/payment/v1/reconciliation_service.grpc.pb.h"
+#include "payment/store/reconciliation.h"
+#include "rpc/server.h"
+
+namespace flotilla::payment {
+
+class ReconciliationApi {
+ public:
+  // Registers with `server`, whose calls this object and `reconciliation` must outlive. `wake` is called after a commit
+  // that wrote an event.
+  ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation, std::function<void()> wake);
+
+ private:
+  template <class T>
+  using Reply = async::Task<absl::StatusOr<T>>;
+
+  Reply<v1::ImportStatementResponse> ImportStatement(rpc::ServerReader<v1::ImportStatementRequest>& requests);
+  Reply<v1::ListDifferencesResponse> ListDifferences(const v1::ListDifferencesRequest& request);
+  Reply<v1::ResolveDifferenceResponse> ResolveDifference(std::string operator_id,
+                                                         const v1::ResolveDifferenceRequest& request);
+
+  Reconciliation& reconciliation_;
+  const std::function<void()> wake_;
+};
+
+}  // namespace flotilla::payment

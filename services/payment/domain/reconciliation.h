@@ -1,0 +1,75 @@
+// Comparing the external provider's statement with the ledger. Pure functions.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "payment/domain/account.h"
+
+namespace flotilla::payment {
+
+// Values as stored; never renumber.
+enum class ProviderKind : int { kCharge = 1, kRefund = 2 };
+enum class DifferenceClass : int {
+  kMissingHere = 1,    // the provider has it, the ledger does not
+  kMissingThere = 2,   // the ledger has it, the statement of its period does not
+  kAmountDiffers = 3,  // both have it
+  kDuplicate = 4,      // the provider has more of it than the ledger
+};
+enum class DifferenceState : int {
+  kOpen = 1,
+  kGone = 2,  // it matched later: a callback or another statement was late
+  kCorrected = 3,
+  kDismissed = 4,  // the statement is wrong, no money moves
+};
+
+// One line of a statement.
+struct StatementLine {
+  int line = 0;  // in the file, from 1
+  std::string reference = {};
+  ProviderKind kind = ProviderKind::kCharge;
+  Money amount = {};
+  absl::Time occurred_at = {};
+};
+
+// A charge or refund in the ledger.
+struct LedgerEntry {
+  std::int64_t transfer_id = 0;
+  std::string reference = {};
+  ProviderKind kind = ProviderKind::kCharge;
+  Money amount = {};
+  bool taken = false;  // matched with another line, or an operator has decided about it
+  bool due = false;    // the statement should have it: of its period, and not told as missing in another statement
+};
+
+struct Difference {
+  DifferenceClass kind_of = DifferenceClass::kMissingHere;
+  int line = 0;                  // 0: missing there
+  std::int64_t transfer_id = 0;  // 0: missing here, or a duplicate
+  std::string reference = {};
+  ProviderKind kind = ProviderKind::kCharge;
+  std::int64_t theirs = 0;  // minor units
+  std::int64_t ours = 0;
+  std::string currency = {};
+};
+
+struct Comparison {
+  struct Match {
+    int line;
+    std::int64_t transfer_id;
+  };
+  std::vector<Match> matches;
+  std::vector<Difference> differences;
+};
+
+// `lines`: those that nothing is known about yet. A payment is charged once, but may be refunded in many parts that the
+// provider does not name, so refunds are paired by amount.
+Comparison Compare(std::span<const StatementLine> lines, std::span<const LedgerEntry> entries);
+
+// What the books need to agree with the provider: positive minor units are owed by the provider, so they go from the
+// provider's account to the world; negative ones the other way.
+std::int64_t OwedMore(const Difference& difference);
+
+}  // namespace flotilla::payment

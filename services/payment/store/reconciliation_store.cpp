@@ -1,0 +1,334 @@
+#include "payment/store/reconciliation_store.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "payment/codec/codec.h"
+#include "payment/domain/journal.h"
+#include "payment/store/accounts.h"
+#include "payment/store/charge_rows.h"
+#include "payment/store/rows.h"
+
+namespace flotilla::payment {
+namespace {
+
+using Sql = postgres::Statement;
+using postgres::Transaction;
+
+const Sql kInsertStatement = {"insert_statement", R"(
+    INSERT INTO provider_statement (statement_id, period_start, period_end, digest, lines)
+    VALUES ($1, to_timestamp($2::bigint / 1e6), to_timestamp($3::bigint / 1e6), $4::bytea, $5::int)
+    ON CONFLICT (statement_id) DO NOTHING)"};
+const Sql kDigest = {"statement_digest", "SELECT digest FROM provider_statement WHERE statement_id = $1"};
+const Sql kInsertLines = {"insert_statement_lines", R"(
+    INSERT INTO statement_line (statement_id, line, provider_reference, kind, amount, currency, occurred_at)
+    SELECT $1, line, reference, kind, amount, currency, to_timestamp(occurred_us / 1e6)
+    FROM unnest($2::int[], $3::text[], $4::smallint[], $5::bigint[], $6::bpchar[], $7::bigint[])
+      AS i(line, reference, kind, amount, currency, occurred_us))"};
+
+// Resolve and Reconcile decide over one picture, and two statements may want the same entry.
+const Sql kLock = {"lock_reconciliation",
+                   "SELECT pg_advisory_xact_lock(hashtextextended('flotilla reconciliation', 0))"};
+const Sql kStatement = {"reconcile_statement", R"(
+    SELECT lines, state FROM provider_statement WHERE statement_id = $1)"};
+const Sql kLines = {"reconcile_lines", R"(
+    SELECT l.line, l.provider_reference, l.kind, l.amount, l.currency
+    FROM statement_line l
+    WHERE l.statement_id = $1 AND l.transfer_id IS NULL
+      AND NOT EXISTS (SELECT 1 FROM difference d WHERE d.statement_id = $1 AND d.line = l.line AND d.state IN (3, 4))
+    ORDER BY l.line)"};
+
+// The period's entries, and every entry of the references that are looked for. Money came in by kind 7 only, and went
+// back by refunds of external charges.
+const Sql kEntries = {"reconcile_entries", R"(
+    WITH period AS (
+      SELECT period_start, period_end FROM provider_statement WHERE statement_id = $1),
+    wanted AS (
+      SELECT t.reference::uuid AS order_id
+      FROM period p JOIN transfer t ON t.kind = 7 AND t.created_at >= p.period_start AND t.created_at < p.period_end
+      UNION
+      SELECT r.order_id FROM period p JOIN refund r ON r.created_at >= p.period_start AND r.created_at < p.period_end
+      UNION
+      SELECT c.order_id FROM charge c WHERE c.provider_reference = ANY($2::text[])),
+    entry AS (
+      SELECT c.provider_reference, 1 AS kind, t.transfer_id, t.amount, t.currency, t.created_at
+      FROM wanted w JOIN charge c ON c.order_id = w.order_id AND c.method = 2
+      JOIN transfer t ON t.reference = c.order_id::text AND t.kind = 7
+      UNION ALL
+      SELECT c.provider_reference, 2, r.transfer_id, r.amount, r.currency, r.created_at
+      FROM wanted w JOIN charge c ON c.order_id = w.order_id AND c.method = 2
+      JOIN refund r ON r.order_id = c.order_id)
+    SELECT e.provider_reference, e.kind, e.transfer_id, e.amount, e.currency,
+           EXISTS (SELECT 1 FROM statement_line l WHERE l.transfer_id = e.transfer_id)
+             OR EXISTS (SELECT 1 FROM difference d WHERE d.transfer_id = e.transfer_id AND d.state IN (3, 4)),
+           e.created_at >= p.period_start AND e.created_at < p.period_end
+             AND NOT EXISTS (SELECT 1 FROM difference d
+                             WHERE d.transfer_id = e.transfer_id AND d.state = 1 AND d.statement_id <> $1)
+    FROM entry e CROSS JOIN period p
+    ORDER BY e.transfer_id)"};
+
+const Sql kMatch = {"match_lines", R"(
+    UPDATE statement_line l SET transfer_id = i.transfer_id
+    FROM unnest($2::int[], $3::bigint[]) AS i(line, transfer_id) WHERE l.statement_id = $1 AND l.line = i.line)"};
+
+// What was open and is not among the differences of now; then what of those is new.
+const Sql kClear = {"clear_differences", R"(
+    UPDATE difference d SET state = 2, closed_at = now()
+    WHERE d.statement_id = $1 AND d.state = 1 AND NOT EXISTS (
+      SELECT 1 FROM unnest($2::smallint[], $3::int[], $4::bigint[]) AS i(class, line, transfer_id)
+      WHERE i.class = d.class AND i.line = coalesce(d.line, 0) AND i.transfer_id = coalesce(d.transfer_id, 0)))"};
+const Sql kInsertDifferences = {"insert_differences", R"(
+    INSERT INTO difference (statement_id, class, line, transfer_id, provider_reference, kind, theirs, ours, currency)
+    SELECT $1, class, nullif(line, 0), nullif(transfer_id, 0), reference, kind, theirs, ours, currency
+    FROM unnest($2::smallint[], $3::int[], $4::bigint[], $5::text[], $6::smallint[], $7::bigint[], $8::bigint[],
+                $9::bpchar[]) AS i(class, line, transfer_id, reference, kind, theirs, ours, currency)
+    WHERE NOT EXISTS (
+      SELECT 1 FROM difference d
+      WHERE d.statement_id = $1 AND d.state = 1 AND d.class = i.class AND coalesce(d.line, 0) = i.line
+        AND coalesce(d.transfer_id, 0) = i.transfer_id))"};
+const Sql kFinish = {"finish_reconciliation", R"(
+    UPDATE provider_statement s
+    SET reconciled_at = now(), state = CASE WHEN d.open = 0 THEN 2 ELSE 1 END, event_count = event_count + $2::int
+    FROM (SELECT count(*) FILTER (WHERE state = 1) AS open FROM difference WHERE statement_id = $1) d
+    WHERE s.statement_id = $1
+    RETURNING d.open, s.event_count,
+              (SELECT count(*) FROM statement_line WHERE statement_id = $1 AND transfer_id IS NOT NULL))"};
+const Sql kDue = {"due_statement", R"(
+    SELECT statement_id FROM provider_statement
+    WHERE state = 1 AND (reconciled_at IS NULL OR reconciled_at <= now() - make_interval(secs => $1::float8))
+    ORDER BY reconciled_at NULLS FIRST LIMIT 1)"};
+
+#define DIFFERENCE_COLUMNS                                                                                     \
+  "d.difference_id, d.statement_id, d.class, coalesce(d.line, 0), coalesce(d.transfer_id, 0), "                \
+  "d.provider_reference, d.kind, d.theirs, d.ours, d.currency, d.state, coalesce(d.operator, ''), "            \
+  "coalesce(d.note, ''), coalesce(d.correction_id, 0), (extract(epoch FROM d.created_at) * 1000000)::bigint, " \
+  "coalesce((SELECT c.order_id::text FROM charge c WHERE c.provider_reference = d.provider_reference), '') "
+const Sql kList = {"list_differences", "SELECT " DIFFERENCE_COLUMNS R"(
+    FROM difference d
+    WHERE d.difference_id > $1::bigint AND ($2::boolean OR d.state = 1)
+    ORDER BY d.difference_id LIMIT $3::int)"};
+const Sql kListOfStatement = {"list_statement_differences", "SELECT " DIFFERENCE_COLUMNS R"(
+    FROM difference d
+    WHERE d.statement_id = $4 AND d.difference_id > $1::bigint AND ($2::boolean OR d.state = 1)
+    ORDER BY d.difference_id LIMIT $3::int)"};
+const Sql kDifference = {"read_difference",
+                         "SELECT " DIFFERENCE_COLUMNS "FROM difference d WHERE d.difference_id = $1::bigint"};
+#undef DIFFERENCE_COLUMNS
+const Sql kResolve = {"resolve_difference", R"(
+    UPDATE difference SET state = $2::smallint, operator = $3, note = $4, correction_id = nullif($5::bigint, 0),
+      closed_at = now()
+    WHERE difference_id = $1::bigint)"};
+
+std::string Digest(const ProviderStatement& statement) {
+  BlockHash hash("");
+  hash.Add(absl::StrCat(absl::ToUnixMicros(statement.start)));
+  hash.Add(absl::StrCat(absl::ToUnixMicros(statement.end)));
+  for (const StatementLine& line : statement.lines) {
+    hash.Add(line.reference);
+    hash.Add(absl::StrCat(static_cast<int>(line.kind)));
+    hash.Add(absl::StrCat(line.amount.minor_units));
+    hash.Add(line.amount.currency);
+    hash.Add(absl::StrCat(absl::ToUnixMicros(line.occurred_at)));
+  }
+  return hash.Finish();
+}
+
+std::vector<StatementLine> ReadLines(Transaction& transaction, const std::string& statement_id) {
+  std::vector<StatementLine> lines;
+  for (const auto& row : transaction.Run(kLines, statement_id)) {
+    lines.push_back({.line = row[0].as<int>(),
+                     .reference = row[1].c_str(),
+                     .kind = static_cast<ProviderKind>(row[2].as<int>()),
+                     .amount = {row[4].c_str(), row[3].as<std::int64_t>()}});
+  }
+  return lines;
+}
+
+std::vector<LedgerEntry> ReadEntries(Transaction& transaction, const std::string& statement_id,
+                                     const std::vector<StatementLine>& lines) {
+  std::set<std::string_view> references;
+  for (const StatementLine& line : lines) references.insert(line.reference);
+  std::vector<LedgerEntry> entries;
+  for (const auto& row :
+       transaction.Run(kEntries, statement_id, TextColumn(references, [](std::string_view r) { return r; }))) {
+    entries.push_back({.transfer_id = row[2].as<std::int64_t>(),
+                       .reference = row[0].c_str(),
+                       .kind = static_cast<ProviderKind>(row[1].as<int>()),
+                       .amount = {row[4].c_str(), row[3].as<std::int64_t>()},
+                       .taken = row[5].as<bool>(),
+                       .due = row[6].as<bool>()});
+  }
+  return entries;
+}
+
+// How many differences are new.
+std::int64_t Write(Transaction& transaction, const std::string& statement_id, const Comparison& comparison) {
+  const auto& matches = comparison.matches;
+  const auto& differences = comparison.differences;
+  if (!matches.empty()) {
+    transaction.Defer(kMatch, statement_id, NumberColumn(matches, [](const auto& m) { return m.line; }),
+                      NumberColumn(matches, [](const auto& m) { return m.transfer_id; }));
+  }
+  const std::string classes = NumberColumn(differences, [](const Difference& d) { return d.kind_of; });
+  const std::string lines = NumberColumn(differences, [](const Difference& d) { return d.line; });
+  const std::string transfers = NumberColumn(differences, [](const Difference& d) { return d.transfer_id; });
+  transaction.Defer(kClear, statement_id, classes, lines, transfers);
+  return transaction
+      .Run(kInsertDifferences, statement_id, classes, lines, transfers,
+           TextColumn(differences, [](const Difference& d) -> std::string_view { return d.reference; }),
+           NumberColumn(differences, [](const Difference& d) { return d.kind; }),
+           NumberColumn(differences, [](const Difference& d) { return d.theirs; }),
+           NumberColumn(differences, [](const Difference& d) { return d.ours; }),
+           TextColumn(differences, [](const Difference& d) -> std::string_view { return d.currency; }))
+      .affected_rows();
+}
+
+StoredDifference DifferenceOf(const pqxx::row& row) {
+  return {.difference_id = row[0].as<std::int64_t>(),
+          .statement_id = row[1].c_str(),
+          .difference = {.kind_of = static_cast<DifferenceClass>(row[2].as<int>()),
+                         .line = row[3].as<int>(),
+                         .transfer_id = row[4].as<std::int64_t>(),
+                         .reference = row[5].c_str(),
+                         .kind = static_cast<ProviderKind>(row[6].as<int>()),
+                         .theirs = row[7].as<std::int64_t>(),
+                         .ours = row[8].as<std::int64_t>(),
+                         .currency = row[9].c_str()},
+          .order_id = row[15].c_str(),
+          .state = static_cast<DifferenceState>(row[10].as<int>()),
+          .operator_id = row[11].c_str(),
+          .note = row[12].c_str(),
+          .correction_id = row[13].as<std::int64_t>(),
+          .created_at = absl::FromUnixMicros(row[14].as<std::int64_t>())};
+}
+
+// The compensating transfer's id.
+std::int64_t Correct(Transaction& transaction, const StoredDifference& stored) {
+  SystemAccounts system;
+  const std::string& currency = stored.difference.currency;
+  OpenAccounts(transaction, {currency}, {});  // a payment that is missing here may be the currency's first
+  LearnSystem(transaction, {currency}, system);
+  const std::int64_t provider = system.Find(AccountKind::kProvider, currency);
+  const std::int64_t world = system.Find(AccountKind::kWorld, currency);
+  const std::int64_t more = OwedMore(stored.difference);
+  const std::vector<Transfer> transfers = {{TransferKind::kCorrection,
+                                            more > 0 ? provider : world,
+                                            more > 0 ? world : provider,
+                                            {currency, more > 0 ? more : -more},
+                                            absl::StrCat(stored.difference_id)}};
+  const std::int64_t id = InsertTransfers(transaction, transfers).front();
+  Post(transaction, Sum(transfers, system));
+  return id;
+}
+
+postgres::Options Patient(postgres::Options options) {
+  options = postgres::Named(std::move(options), "reconciliation");
+  options.statement_timeout = absl::Seconds(30);  // a statement has up to 50,000 lines
+  return options;
+}
+
+}  // namespace
+
+ReconciliationStore::ReconciliationStore(postgres::Options options) : session_(Patient(std::move(options))) {}
+
+absl::Status ReconciliationStore::Import(const ProviderStatement& statement) {
+  const std::string digest = postgres::Bytes(Digest(statement));
+  const auto& lines = statement.lines;
+  return session_.Transact([&](Transaction& transaction) {
+    const bool is_new = transaction
+                            .Run(kInsertStatement, statement.statement_id, absl::ToUnixMicros(statement.start),
+                                 absl::ToUnixMicros(statement.end), digest, static_cast<int>(lines.size()))
+                            .affected_rows() == 1;
+    if (!is_new) {
+      const bool same = transaction.Run(kDigest, statement.statement_id)[0][0].c_str() == digest;
+      return same ? absl::OkStatus() : absl::AlreadyExistsError("the statement id was used for another content");
+    }
+    transaction.Run(kInsertLines, statement.statement_id, NumberColumn(lines, [](const auto& l) { return l.line; }),
+                    TextColumn(lines, [](const auto& l) -> std::string_view { return l.reference; }),
+                    NumberColumn(lines, [](const auto& l) { return l.kind; }),
+                    NumberColumn(lines, [](const auto& l) { return l.amount.minor_units; }),
+                    TextColumn(lines, [](const auto& l) -> std::string_view { return l.amount.currency; }),
+                    NumberColumn(lines, [](const auto& l) { return absl::ToUnixMicros(l.occurred_at); }));
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<Reconciled> ReconciliationStore::Reconcile(const std::string& statement_id) {
+  Reconciled reconciled;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) -> absl::Status {
+    transaction.Run(kLock);
+    const pqxx::result statement = transaction.Run(kStatement, statement_id);
+    if (statement.empty()) return absl::NotFoundError("no such statement");
+    const std::vector<StatementLine> lines = ReadLines(transaction, statement_id);
+    std::int64_t added = 0;
+    if (statement[0][1].as<int>() == 1) {
+      added = Write(transaction, statement_id, Compare(lines, ReadEntries(transaction, statement_id, lines)));
+    }
+    const pqxx::result end = transaction.Run(kFinish, statement_id, added > 0 ? 1 : 0);
+    reconciled = {.lines = statement[0][0].as<int>(),
+                  .matched = end[0][2].as<int>(),
+                  .open = end[0][0].as<int>(),
+                  .told = added > 0};
+    if (added > 0) {
+      const std::vector<events::Event> events = {
+          DifferencesEvent(statement_id, end[0][1].as<int>(), added, reconciled.open, absl::Now())};
+      events::Append(transaction, events);
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return reconciled;
+}
+
+absl::StatusOr<std::optional<std::string>> ReconciliationStore::Due(absl::Duration every) {
+  std::optional<std::string> due;
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
+    due.reset();
+    const pqxx::result rows = transaction.Run(kDue, absl::ToDoubleSeconds(every));
+    if (!rows.empty()) due = rows[0][0].c_str();
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return due;
+}
+
+absl::StatusOr<std::vector<StoredDifference>> ReconciliationStore::List(const DifferenceQuery& query) {
+  std::vector<StoredDifference> differences;
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
+    differences.clear();
+    for (const auto& row :
+         query.statement_id.empty()
+             ? transaction.Run(kList, query.after, query.all_states, query.limit)
+             : transaction.Run(kListOfStatement, query.after, query.all_states, query.limit, query.statement_id)) {
+      differences.push_back(DifferenceOf(row));
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return differences;
+}
+
+absl::StatusOr<StoredDifference> ReconciliationStore::Resolve(const Resolution& resolution) {
+  const DifferenceState wanted = resolution.correct ? DifferenceState::kCorrected : DifferenceState::kDismissed;
+  StoredDifference resolved;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) -> absl::Status {
+    transaction.Run(kLock);
+    const pqxx::result rows = transaction.Run(kDifference, resolution.difference_id);
+    if (rows.empty()) return absl::NotFoundError("no such difference");
+    resolved = DifferenceOf(rows[0]);
+    if (resolved.state == wanted && resolved.note == resolution.note) return absl::OkStatus();
+    if (resolved.state != DifferenceState::kOpen) return absl::FailedPreconditionError("it is not open any more");
+    resolved.state = wanted;
+    resolved.operator_id = resolution.operator_id;
+    resolved.note = resolution.note;
+    if (resolution.correct) resolved.correction_id = Correct(transaction, resolved);
+    transaction.Run(kResolve, resolved.difference_id, static_cast<int>(wanted), resolved.operator_id, resolved.note,
+                    resolved.correction_id);
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return resolved;
+}
+
+}  // namespace flotilla::payment
