@@ -95,7 +95,7 @@ double OneByOne(const postgres::Options& options, absl::Duration duration, std::
 }
 
 void Prepare(const postgres::Options& options) {
-  std::vector<postgres::Migration> migrations = {events::EventTableMigration()};
+  std::vector<postgres::Migration> migrations = events::LogMigrations();
   for (const auto& migration : Migrations()) migrations.push_back(migration);
   if (!postgres::Migrate(options, migrations, absl::Seconds(10)).ok()) throw std::runtime_error("cannot migrate");
   LedgerStore store(options);

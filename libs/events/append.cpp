@@ -14,7 +14,10 @@ constexpr postgres::Statement kAppend{
 
 }  // namespace
 
-postgres::Migration EventTableMigration() { return Migrations().front(); }
+std::vector<postgres::Migration> LogMigrations() {
+  const auto migrations = Migrations();
+  return {migrations.begin(), migrations.end()};
+}
 
 void Append(postgres::Transaction& transaction, std::span<const Event> events) {
   if (events.empty()) return;

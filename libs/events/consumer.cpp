@@ -16,13 +16,15 @@ namespace flotilla::events {
 namespace {
 
 constexpr std::int64_t kNanosPerMilli = 1'000'000;
-constexpr std::int64_t kAckWaitMs = 30'000;
+// What an instance that died had in hand comes again after this long. A slower handler is given its events twice, which
+// costs work, nothing else.
+constexpr std::int64_t kAckWaitMs = 5'000;
 constexpr std::int64_t kFetchMs = 250;  // also how long a stop may take
 constexpr absl::Duration kCheckInterval = absl::Seconds(1);
 constexpr absl::Duration kReconnectWait = absl::Milliseconds(250);
 constexpr absl::Duration kMinBackoff = absl::Milliseconds(20);
 constexpr absl::Duration kMinPostponement = absl::Milliseconds(50);
-constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
+constexpr absl::Duration kMaxBackoff = absl::Seconds(2);  // below the ack wait, which would overtake it
 
 class Messages {
  public:
@@ -116,7 +118,7 @@ struct Consumer::Impl {
     auto context = OpenJetStream(nats.get());
     if (!context.ok()) return context.status();
     js = *std::move(context);
-    if (absl::Status status = EnsureStream(js.get(), options.stream, options.subject); !status.ok()) return status;
+    // The stream is the relay's: one that is made anew must be filled again, so nobody else makes it.
 
     jsConsumerConfig config;
     jsConsumerConfig_Init(&config);

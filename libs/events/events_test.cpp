@@ -23,13 +23,16 @@ namespace {
 
 using testing::ElementsAre;
 
+// As recent as events are, and as exact.
+const absl::Time kStart = absl::FromUnixMicros(absl::ToUnixMicros(absl::Now()));
+
 Event MakeEvent(const std::string& stream, std::int64_t sequence) {
   return {.stream_id = stream,
           .sequence = sequence,
           .type = "test.happened",
           .data = std::string("\0\x01\xff\"\\", 5) + std::to_string(sequence),
           .traceparent = sequence % 2 == 0 ? "" : "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-          .occurred_at = absl::FromUnixMicros(1'700'000'000'123'456 + sequence)};
+          .occurred_at = kStart + absl::Microseconds(sequence)};
 }
 
 // What a handler sees, in order.
@@ -96,7 +99,7 @@ class EventsTest : public testing::Test {
  protected:
   EventsTest() : session(database.options()) {
     nats.url = TestNats();
-    const std::vector<postgres::Migration> migrations = {EventTableMigration()};
+    const std::vector<postgres::Migration> migrations = LogMigrations();
     EXPECT_EQ(Migrate(database.options(), migrations, absl::ZeroDuration()), absl::OkStatus());
     stream = "TEST_" + database.name() + "_" + std::to_string(absl::ToUnixMicros(absl::Now()));
     subject = "test." + stream;
@@ -362,6 +365,106 @@ TEST_F(EventsTest, WithNatsAwayNothingIsLost) {
   server.Start();
   ASSERT_EQ(AppendTo("a", 1101, 1110), absl::OkStatus());
   ASSERT_TRUE(Eventually([&] { return received.distinct() == 1110; }, absl::Seconds(30))) << received.distinct();
+}
+
+// Acknowledged by NATS, but not yet handled when NATS loses it.
+TEST_F(EventsTest, WhatNatsLostBeforeItWasHandledIsPublishedAgain) {
+  NatsServer server;
+  nats = server.options();
+  Relay relay(relay_options());
+  for (std::int64_t i = 0; i < 5; ++i) ASSERT_EQ(AppendTo("a", i * 100 + 1, i * 100 + 100), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return database.Query("SELECT published FROM relay_cursor") == "500"; }));
+  server.Kill();
+  server.Wipe();
+  server.Start();
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  // Nothing new is written, so only the relay itself can notice.
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 500; }, absl::Seconds(30))) << received.distinct();
+  ASSERT_EQ(AppendTo("a", 501, 510), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 510; }, absl::Seconds(30))) << received.distinct();
+}
+
+// While it writes, and more than once: each loss is noticed by whoever relays then.
+TEST_F(EventsTest, NatsThatForgetsUnderLoadLosesNothing) {
+  NatsServer server;
+  nats = server.options();
+  std::optional<Relay> relay(relay_options());
+  std::thread writer([&] {
+    for (std::int64_t i = 1; i <= 3000; i += 10) {
+      EXPECT_EQ(AppendTo("a", i, i + 9), absl::OkStatus());
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+  });
+  for (int round = 0; round < 3; ++round) {
+    absl::SleepFor(absl::Milliseconds(600));
+    server.Kill();
+    server.Wipe();
+    server.Start();
+    if (round == 1) relay.emplace(relay_options());
+  }
+  writer.join();
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 3000; }, absl::Seconds(30))) << received.distinct();
+}
+
+// The name is the same and it has more messages than before, but it is not the stream that took the events.
+TEST_F(EventsTest, AStreamMadeBySomebodyElseIsFilledAgain) {
+  ASSERT_EQ(AppendTo("a", 1, 10), absl::OkStatus());
+  std::optional<Relay> relay(relay_options());
+  ASSERT_TRUE(Eventually([&] { return database.Query("SELECT published FROM relay_cursor") == "10"; }));
+  relay.reset();
+  auto connection = ConnectNats(nats, "test");
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  const auto js = OpenJetStream(connection->get());
+  ASSERT_TRUE(js.ok()) << js.status();
+  ASSERT_EQ(js_DeleteStream(js->get(), stream.c_str(), nullptr, nullptr), NATS_OK);
+  ASSERT_EQ(EnsureStream(js->get(), stream, subject, absl::Hours(1)), absl::OkStatus());
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(js_Publish(nullptr, js->get(), subject.c_str(), "x", 1, nullptr, nullptr), NATS_OK);
+  }
+  relay.emplace(relay_options());
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 11; }))
+      << received.distinct();  // and the strangers, as one
+  // It is as somebody else configured it.
+  jsStreamInfo* info = nullptr;
+  ASSERT_EQ(js_GetStreamInfo(&info, js->get(), stream.c_str(), nullptr, nullptr), NATS_OK);
+  EXPECT_EQ(info->Config->MaxAge, absl::ToInt64Nanoseconds(absl::Hours(1)));
+  jsStreamInfo_Destroy(info);
+}
+
+// The retention bounds what is repeated, never what was not published at all.
+TEST_F(EventsTest, OldEventsAreNotRepeatedButNoneIsSkipped) {
+  NatsServer server;
+  nats = server.options();
+  Event old = MakeEvent("old", 1);
+  old.occurred_at = absl::Now() - absl::Hours(24 * 365);
+  const auto append_old = [&] {
+    return session.Transact([&](postgres::Transaction& transaction) {
+      Append(transaction, std::span(&old, 1));
+      return absl::OkStatus();
+    });
+  };
+  Relay relay(relay_options());
+  ASSERT_EQ(append_old(), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return database.Query("SELECT published FROM relay_cursor") == "1"; }));
+  ASSERT_EQ(AppendTo("a", 1, 10), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return database.Query("SELECT published FROM relay_cursor") == "11"; }));
+  server.Kill();
+  server.Wipe();
+  old.sequence = 2;
+  ASSERT_EQ(append_old(), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return relay.lag() > 0; }));
+  server.Start();
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 11; }, absl::Seconds(30))) << received.distinct();
+  ASSERT_TRUE(Eventually([&] { return relay.lag() == 0; }));
+  EXPECT_THAT(received.ids(), testing::Not(testing::Contains("old/1")));
+  EXPECT_THAT(received.ids(), testing::Contains("old/2"));
 }
 
 TEST_F(EventsTest, LatencyIsAFewMilliseconds) {

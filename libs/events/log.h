@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -30,8 +31,8 @@ struct Event {
   std::string id() const { return stream_id + "/" + std::to_string(sequence); }
 };
 
-// The table and the relay's cursor; the first migration of every service that writes events.
-postgres::Migration EventTableMigration();
+// The table and the relay's cursor; the first migrations of every service that writes events.
+std::vector<postgres::Migration> LogMigrations();
 
 // Appends in the given transaction, one statement for all, deferred: it travels with COMMIT. A sequence that exists
 // fails the transaction: two writers of one stream must be serialized by the stream's own row.
@@ -46,6 +47,10 @@ struct NatsOptions {
 // Flotilla-Sequence, Flotilla-Stream-Id, Flotilla-Occurred-At (microseconds since the epoch), traceparent; the cursor
 // moves after the acks. At least once, never lost: with NATS away rows wait in the table.
 //
+// With the cursor it keeps which stream took the events (see sql/relay_stream.sql). Where NATS has another one, none,
+// or has fewer messages, it lost events that handlers may not have seen: those of the last `retention` are published
+// again. Handlers know what they have seen.
+//
 // Commit order: the cursor is a snapshot (pg_snapshot), and what comes next is what a new snapshot sees and the old one
 // did not, by position. So a row that was written early and committed late is not overtaken, a stream's events keep
 // their order, and a long transaction elsewhere holds nothing up (waiting for pg_snapshot_xmin would).
@@ -56,6 +61,8 @@ class Relay {
     NatsOptions nats;
     std::string stream;   // JetStream stream, for example "FLOTILLA_ORDER"; created where it is missing
     std::string subject;  // for example "flotilla.order.event"
+    // Of the stream, where it is created: what handlers have not fetched by then is gone.
+    absl::Duration retention = absl::Hours(7 * 24);
     std::size_t max_batch = 512;
     absl::Duration idle_poll = absl::Milliseconds(20);  // only while Wake() is not called
   };

@@ -53,7 +53,7 @@ absl::StatusOr<JetStream> OpenJetStream(natsConnection* connection) {
   return JetStream(js);
 }
 
-absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::string& subject) {
+absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::string& subject, absl::Duration retention) {
   jsStreamConfig config;
   jsStreamConfig_Init(&config);
   const char* subjects[] = {subject.c_str()};
@@ -63,7 +63,7 @@ absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::strin
   config.Storage = js_FileStorage;
   config.Retention = js_LimitsPolicy;
   config.Discard = js_DiscardOld;
-  config.MaxAge = 7 * 24 * 3600 * kNanosPerSecond;
+  config.MaxAge = absl::ToInt64Nanoseconds(retention);
   config.Duplicates = 120 * kNanosPerSecond;
   jsErrCode error = static_cast<jsErrCode>(0);
   const natsStatus status = js_AddStream(nullptr, js, &config, nullptr, &error);

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "events/log.h"
 
 namespace flotilla::events {
@@ -37,6 +38,6 @@ absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std
 absl::StatusOr<JetStream> OpenJetStream(natsConnection* connection);
 
 // Creates the stream if it is missing; one that exists is left as it is configured.
-absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::string& subject);
+absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::string& subject, absl::Duration retention);
 
 }  // namespace flotilla::events

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <condition_variable>
 #include <mutex>
 #include <pqxx/pqxx>
@@ -10,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "events/log.h"
-#include "events/nats_client.h"
+#include "events/stream_publisher.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
@@ -24,7 +23,7 @@ constexpr absl::Duration kBatchPeriod = absl::Milliseconds(20);
 // cores, and its next event shares the batch.
 constexpr absl::Duration kLinger = absl::Milliseconds(10);
 constexpr absl::Duration kLeaderRetry = absl::Milliseconds(500);
-constexpr absl::Duration kAckTimeout = absl::Seconds(2);  // since the last ack
+constexpr absl::Duration kStreamCheck = absl::Seconds(1);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(1);
 
 constexpr char kLock[] = "SELECT pg_try_advisory_lock(hashtextextended('flotilla relay ' || $1, 0))";
@@ -32,11 +31,11 @@ constexpr char kLock[] = "SELECT pg_try_advisory_lock(hashtextextended('flotilla
 constexpr char kCreateCursor[] =
     "INSERT INTO relay_cursor (name, snapshot, position, published) VALUES ($1, '1:1:', 0, 0) ON CONFLICT DO NOTHING";
 constexpr char kReadCursor[] =
-    "SELECT snapshot::text, draining::text, position, published,"
+    "SELECT snapshot::text, draining::text, position, published, stream_created, stream_sequence,"
     " pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS ahead FROM relay_cursor WHERE name = $1";
 constexpr char kMoveCursor[] =
-    "UPDATE relay_cursor SET snapshot = $2::pg_snapshot, draining = $3::pg_snapshot, position = $4, published = $5"
-    " WHERE name = $1";
+    "UPDATE relay_cursor SET snapshot = $2::pg_snapshot, draining = $3::pg_snapshot, position = $4, published = $5,"
+    " stream_created = $6, stream_sequence = $7 WHERE name = $1";
 
 #define EVENT_COLUMNS                                                 \
   "position, stream_id, sequence, event_id, type, data, traceparent," \
@@ -54,6 +53,9 @@ constexpr char kReadBacklog[] = "SELECT " EVENT_COLUMNS
                                 " FROM event WHERE position > $1 AND (xid >= $2::xid8 OR xid = ANY ($3::xid8[]))"
                                 " AND pg_visible_in_snapshot(xid, $4::pg_snapshot) ORDER BY position LIMIT $5";
 #undef EVENT_COLUMNS
+constexpr char kReadTime[] =
+    "SELECT position, (extract(epoch FROM occurred_at) * 1000000)::bigint FROM event WHERE position > $1"
+    " ORDER BY position LIMIT 1";
 constexpr char kReadLast[] = "SELECT coalesce(max(position), 0) FROM event";
 
 // A pg_snapshot, "xmin:xmax:xip,xip,...", in the parts that a query by xid needs.
@@ -74,7 +76,13 @@ std::string_view View(const pqxx::field& field) { return {field.c_str(), field.s
 }  // namespace
 
 struct Relay::Impl {
-  explicit Impl(RelayOptions o) : options(std::move(o)) {
+  explicit Impl(RelayOptions o)
+      : options(std::move(o)),
+        publisher({.nats = options.nats,
+                   .name = "relay " + options.stream,
+                   .stream = options.stream,
+                   .subject = options.subject,
+                   .retention = options.retention}) {
     options.postgres.application_name = "relay " + options.stream;
     // Rows read in one go while they keep up; beyond it they are a backlog.
     read_limit = std::max<std::size_t>(4096, 4 * options.max_batch);
@@ -169,6 +177,8 @@ struct Relay::Impl {
     if (!row["draining"].is_null()) draining = row["draining"].as<std::string>();
     position = row["position"].as<std::int64_t>();
     published = row["published"].as<std::int64_t>();
+    mark = {.created = row["stream_created"].as<std::int64_t>(), .sequence = row["stream_sequence"].as<std::int64_t>()};
+    next_check = absl::InfinitePast();
     leading = true;
     telemetry::Info("relay: leading", {{"stream", options.stream}, {"published", absl::StrCat(published)}});
     return true;
@@ -178,6 +188,8 @@ struct Relay::Impl {
   void Step() {
     const absl::Time started = absl::Now();
     woken = false;  // before reading: a commit after this wakes again
+    if (absl::Now() >= next_check && publisher.Connect().ok())
+      static_cast<void>(CheckStream());  // or with the next batch
     if (!draining.empty()) {
       Drain();
       return;
@@ -232,7 +244,8 @@ struct Relay::Impl {
   }
 
   void SaveCursor() {
-    Run("move_cursor", options.stream, seen.text, draining.empty() ? nullptr : draining.c_str(), position, published);
+    Run("move_cursor", options.stream, seen.text, draining.empty() ? nullptr : draining.c_str(), position, published,
+        mark.created, mark.sequence);
   }
 
   struct Row {
@@ -248,7 +261,8 @@ struct Relay::Impl {
     return rows;
   }
 
-  // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: stopping.
+  // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: stopping,
+  // or the cursor was moved back, and these rows come again with others.
   bool PublishUntilDone(std::span<const Row> rows) {
     for (absl::Duration backoff = absl::Milliseconds(20); !Stopping(); backoff = std::min(2 * backoff, kMaxBackoff)) {
       const absl::Status status = Publish(rows);
@@ -259,6 +273,9 @@ struct Relay::Impl {
         published_counter.Increment(static_cast<double>(rows.size()));
         return true;
       }
+      next_check = absl::InfinitePast();
+      if (absl::IsDataLoss(status)) Rewind({});
+      if (absl::IsDataLoss(status) || absl::IsAborted(status)) return false;
       if (!nats_away) {
         telemetry::Warning("relay: cannot publish",
                            {{"stream", options.stream}, {"error", std::string(status.message())}});
@@ -273,108 +290,80 @@ struct Relay::Impl {
   }
 
   absl::Status Publish(std::span<const Row> rows) {
-    if (absl::Status status = EnsureNats(); !status.ok()) return status;
-    ++generation;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const pqxx::row& row = rows[i].row;
-      const pqxx::field data_field = row[5];
-      const std::string data = postgres::FromBytes(View(data_field));
-      const std::string reply = absl::StrCat(inbox, ".", generation, "-", i);
-      natsMsg* raw = nullptr;
-      natsStatus status =
-          natsMsg_Create(&raw, options.subject.c_str(), reply.c_str(), data.data(), static_cast<int>(data.size()));
-      const NatsMessage message(raw);
-      const auto header = [&](const char* name, const pqxx::field& value) {
-        if (status == NATS_OK) status = natsMsgHeader_Set(raw, name, value.c_str());
-      };
-      header("Nats-Msg-Id", row[3]);
-      header(kStreamIdHeader, row[1]);
-      header(kSequenceHeader, row[2]);
-      header(kTypeHeader, row[4]);
-      header(kOccurredAtHeader, row[7]);
-      if (row[6].size() > 0) header(kTraceparentHeader, row[6]);
-      if (status == NATS_OK) status = natsConnection_PublishMsg(nats.get(), raw);
-      if (status != NATS_OK) return NatsError("publish", status);
+    if (absl::Status status = publisher.Connect(); !status.ok()) return status;
+    if (absl::Status status = CheckStream(); !status.ok()) return status;
+    std::vector<Message> messages;
+    messages.reserve(rows.size());
+    for (const auto& [_, row] : rows) {
+      Message& message = messages.emplace_back();
+      message.id = row["event_id"].c_str();
+      message.data = postgres::FromBytes(View(row["data"]));
+      message.headers = {{kStreamIdHeader, View(row["stream_id"])},
+                         {kSequenceHeader, View(row["sequence"])},
+                         {kTypeHeader, View(row["type"])},
+                         {kOccurredAtHeader, View(row["occurred_at"])}};
+      if (row["traceparent"].size() > 0) message.headers.emplace_back(kTraceparentHeader, View(row["traceparent"]));
     }
-    return CollectAcks(rows.size());
+    return publisher.Publish(messages, mark);
   }
 
-  absl::Status CollectAcks(std::size_t count) {
-    std::vector<bool> acked(count);
-    std::size_t missing = count;
-    absl::Time deadline = absl::Now() + kAckTimeout;
-    while (missing > 0) {
-      natsMsg* raw = nullptr;
-      const natsStatus status = natsSubscription_NextMsg(&raw, acks.get(), 50);
-      const NatsMessage message(raw);
-      if (status == NATS_TIMEOUT) {
-        if (natsConnection_Status(nats.get()) != NATS_CONN_STATUS_CONNECTED)
-          return NatsError("acks", NATS_CONNECTION_DISCONNECTED);
-        if (absl::Now() > deadline) return NatsError("acks", NATS_TIMEOUT);
-        if (Stopping()) return NatsError("acks", NATS_TIMEOUT);
-        continue;
-      }
-      if (status != NATS_OK) {
-        nats.reset();
-        return NatsError("acks", status);
-      }
-      const std::string_view subject(natsMsg_GetSubject(raw));
-      const std::string_view token = subject.substr(inbox.size() + 1);
-      std::uint64_t batch = 0;
-      std::size_t index = 0;
-      const auto first = std::from_chars(token.data(), token.data() + token.size(), batch);
-      if (batch != generation || first.ptr == token.data() + token.size()) continue;  // a late ack of an earlier try
-      std::from_chars(first.ptr + 1, token.data() + token.size(), index);
-      if (index >= count || acked[index]) continue;
-      if (natsMsg_IsNoResponders(raw)) {
-        stream_known = false;  // nobody listens: the stream is gone
-        return NatsError("stream " + options.stream, NATS_NO_RESPONDERS);
-      }
-      const std::string_view reply(natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw)));
-      if (reply.find("\"error\"") != std::string_view::npos) {
-        stream_known = false;
-        return absl::UnavailableError("nats: publish refused: " + std::string(reply));
-      }
-      acked[index] = true;
-      --missing;
-      deadline = absl::Now() + kAckTimeout;
+  // Once a second, and after every failure, whether there is something to publish or not: the stream must be the one
+  // that took what the cursor has passed. ABORTED: it is not, and the cursor was moved back.
+  absl::Status CheckStream() {
+    if (absl::Now() < next_check) return absl::OkStatus();
+    absl::StatusOr<StreamMark> found = publisher.Find();
+    if (found.ok() && found->created == 0) {
+      // The cursor first: a crash in between moves it back again.
+      const bool lost = published > 0;
+      if (lost) Rewind({});
+      found = publisher.Create();
+      if (found.ok() && lost) return absl::AbortedError("the stream was gone");
     }
+    if (!found.ok()) return found.status();
+    if (mark.created == 0) {
+      mark = *found;  // stored with the cursor's next move
+    } else if (found->created != mark.created || found->sequence < mark.sequence) {
+      Rewind(*found);
+      return absl::AbortedError("the stream is another one");
+    }
+    next_check = absl::Now() + kStreamCheck;
     return absl::OkStatus();
   }
 
-  absl::Status EnsureNats() {
-    if (nats && natsConnection_IsClosed(nats.get())) nats.reset();
-    if (!nats) {
-      acks.reset();
-      stream_known = false;
-      auto opened = ConnectNats(options.nats, options.postgres.application_name);
-      if (!opened.ok()) return opened.status();
-      nats = *std::move(opened);
-      natsInbox* name = nullptr;
-      natsStatus status = natsInbox_Create(&name);
-      if (status == NATS_OK) {
-        inbox = name;
-        natsInbox_Destroy(name);
-        natsSubscription* raw = nullptr;
-        status = natsConnection_SubscribeSync(&raw, nats.get(), (inbox + ".*").c_str());
-        acks.reset(raw);
-        if (status == NATS_OK) status = natsSubscription_SetPendingLimits(raw, -1, -1);
-      }
-      if (status != NATS_OK) {
-        acks.reset();
-        nats.reset();
-        return NatsError("subscribe", status);
+  // What happened within the retention is published again, as a backlog, by position; with it all that is not published
+  // yet, however old it is.
+  void Rewind(StreamMark found) {
+    pqxx::nontransaction session(*connection);
+    const auto now = session.exec1("SELECT pg_current_snapshot()::text")[0].as<std::string>();
+    const Snapshot known(draining.empty() ? seen.text : draining);
+    const auto unpublished =
+        session.exec_params1(kReadBounds, known.xmax, known.in_progress, now)[0].as<std::int64_t>();
+    std::int64_t from = LastBefore(session, absl::Now() - options.retention);
+    if (unpublished > 0) from = std::min(from, unpublished - 1);
+    if (!draining.empty()) from = std::min(from, position);
+    position = from;
+    seen = Snapshot();
+    draining = now;
+    mark = found;
+    session.exec_prepared("move_cursor", options.stream, seen.text, draining, position, published, mark.created,
+                          mark.sequence);
+    telemetry::Warning("relay: NATS has lost its stream; the log is published again",
+                       {{"stream", options.stream}, {"after_position", absl::StrCat(position)}});
+  }
+
+  // The position before which everything is older than `time`, by halving: there is no index by time.
+  static std::int64_t LastBefore(pqxx::nontransaction& session, absl::Time time) {
+    std::int64_t low = 0;
+    for (auto high = session.exec1(kReadLast)[0].as<std::int64_t>(); low < high;) {
+      const std::int64_t middle = low + (high - low) / 2;
+      const pqxx::result row = session.exec_params(kReadTime, middle);
+      if (row.empty() || row[0][1].as<std::int64_t>() >= absl::ToUnixMicros(time)) {
+        high = middle;
+      } else {
+        low = row[0][0].as<std::int64_t>();
       }
     }
-    if (natsConnection_Status(nats.get()) != NATS_CONN_STATUS_CONNECTED) {
-      return NatsError("connection", NATS_CONNECTION_DISCONNECTED);
-    }
-    if (stream_known) return absl::OkStatus();
-    const auto js = OpenJetStream(nats.get());
-    if (!js.ok()) return js.status();
-    absl::Status status = EnsureStream(js->get(), options.stream, options.subject);
-    stream_known = status.ok();
-    return status;
+    return low;
   }
 
   void SetLag(std::int64_t value) {
@@ -401,11 +390,9 @@ struct Relay::Impl {
   std::string draining;  // while a backlog is published: the snapshot at which it ends
   std::int64_t position = 0;
   std::int64_t published = 0;
-  NatsConnection nats;
-  NatsSubscription acks;
-  std::string inbox;
-  std::uint64_t generation = 0;
-  bool stream_known = false;
+  StreamMark mark;  // of the stream that took it
+  absl::Time next_check = absl::InfinitePast();
+  StreamPublisher publisher;
   bool nats_away = false;
 
   std::thread thread;

@@ -22,7 +22,7 @@ namespace {
 
 // Where another role owns the tables, it migrates them.
 absl::Status Prepare(const runtime::Fleet& fleet, const Config& config) {
-  std::vector<postgres::Migration> migrations = {events::EventTableMigration()};
+  std::vector<postgres::Migration> migrations = events::LogMigrations();
   for (const auto& migration : Migrations()) migrations.push_back(migration);
   if (config.owner_postgres.empty()) return fleet.Migrate(migrations);
   postgres::Options owner = fleet.postgres();

@@ -124,7 +124,7 @@ class World {
     const auto list = [](std::span<const postgres::Migration> migrations) {
       return std::vector<postgres::Migration>(migrations.begin(), migrations.end());
     };
-    std::vector<postgres::Migration> orders = {events::EventTableMigration()};
+    std::vector<postgres::Migration> orders = events::LogMigrations();
     for (const auto& migration : saga::Migrations()) orders.push_back(migration);
     for (const auto& migration : order::Migrations()) orders.push_back(migration);
     migrate(order_, orders);

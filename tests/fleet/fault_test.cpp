@@ -122,6 +122,28 @@ TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   EXPECT_EQ(fleet.Check(), "");
 }
 
+// NATS acknowledged the events, nobody had handled them yet.
+TEST(Fault, EventsThatNatsForgotAreHandledAllTheSame) {
+  Fleet fleet;
+  fleet.StartAll();
+  fleet.PutSku("forget", 1, 100);
+  fleet.OpenWallet("nora", 1000);
+  auto stub = fleet.orders();
+  ASSERT_EQ(CreateOrder(*stub, "nora", "before", {{"forget", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+  fleet.Kill("notify-1");
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(CreateOrder(*stub, "nora", absl::StrCat("k", i), {{"forget", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+  }
+  const std::int64_t events = fleet.Query("order", "SELECT count(*) FROM event");
+  ASSERT_TRUE(fleet.WaitForQuery("order", "SELECT published FROM relay_cursor", events, 30));
+  fleet.StopServer("nats");
+  fleet.WipeServer("nats");
+  fleet.StartServer("nats");
+  fleet.Restart("notify-1");
+  EXPECT_TRUE(fleet.WaitForQuery("notify", "SELECT count(*) FROM handled_event", events, 60));
+  EXPECT_EQ(fleet.Check(), "");
+}
+
 TEST(Fault, RedisThatLostEverythingIsHealedFromSql) {
   Fleet fleet;
   fleet.StartAll();

@@ -101,6 +101,8 @@ void Fleet::StartServer(const std::string& server) {
 
 void Fleet::StopServer(const std::string& server) { Kill(server); }
 
+void Fleet::WipeServer(const std::string& server) { std::filesystem::remove_all(folder_ / server); }
+
 std::string Fleet::DatabaseUri(const std::string& service) const {
   return admin_uri_.substr(0, admin_uri_.rfind('/') + 1) + prefix_ + service;
 }

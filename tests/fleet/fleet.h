@@ -52,6 +52,7 @@ class Fleet {
 
   void StartServer(const std::string& server);       // "redis", "etcd", "nats": again, with its old data
   void StopServer(const std::string& server);        // SIGKILL
+  void WipeServer(const std::string& server);        // its data, while it is stopped
   PostgresServer& postgres() { return *postgres_; }  // where it is the fleet's own
   int port(const std::string& name) const;           // of a server or an instance
 

@@ -9,7 +9,7 @@
 namespace flotilla::inventory {
 
 inline std::vector<postgres::Migration> Schema() {
-  std::vector<postgres::Migration> schema = {events::EventTableMigration()};
+  std::vector<postgres::Migration> schema = events::LogMigrations();
   for (const postgres::Migration& migration : Migrations()) schema.push_back(migration);
   return schema;
 }

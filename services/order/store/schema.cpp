@@ -7,7 +7,7 @@
 namespace flotilla::order {
 
 std::vector<postgres::Migration> Schema() {
-  std::vector<postgres::Migration> schema = {events::EventTableMigration()};
+  std::vector<postgres::Migration> schema = events::LogMigrations();
   for (const auto& migration : saga::Migrations()) schema.push_back(migration);
   for (const auto& migration : Migrations()) schema.push_back(migration);
   return schema;

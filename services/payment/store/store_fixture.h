@@ -20,7 +20,7 @@ namespace flotilla::payment {
 inline std::string Order(int number) { return absl::StrFormat("00000000-0000-7000-8000-%012d", number); }
 
 inline std::vector<postgres::Migration> AllMigrations() {
-  std::vector<postgres::Migration> migrations = {events::EventTableMigration()};
+  std::vector<postgres::Migration> migrations = events::LogMigrations();
   for (const auto& migration : Migrations()) migrations.push_back(migration);
   return migrations;
 }
