@@ -62,6 +62,8 @@ absl::Status Wire(runtime::Fleet& fleet) {
       .retry = {.first = absl::GetFlag(FLAGS_webhook_first_retry), .attempts = absl::GetFlag(FLAGS_webhook_attempts)},
       .http = {.allow_private = allow_private}}));
   Consume(fleet, *dispatcher, "order", "FLOTILLA_ORDER");
+  Consume(fleet, *dispatcher, "payment", "FLOTILLA_PAYMENT");
+  Consume(fleet, *dispatcher, "inventory", "FLOTILLA_INVENTORY");
   return absl::OkStatus();
 }
 

@@ -11,6 +11,7 @@
 #include "checker/client_log.h"
 #include "checker/facts.h"
 #include "checker/snapshot.h"
+#include "checker/source_events.h"
 #include "checker/sql.h"
 #include "postgres/session.h"
 #include "redis/client.h"
@@ -441,6 +442,8 @@ absl::StatusOr<Report> CheckAll(const Options& options) {
   }
   if (notify != nullptr) {
     CheckDeliveries(*notify, options.quiescent, facts, report);
+    if (inventory != nullptr) CheckSourceEvents(*notify, *inventory, "inventory", options.quiescent, report);
+    if (payment != nullptr) CheckSourceEvents(*notify, *payment, "payment", options.quiescent, report);
   } else {
     report.Skip(Promise::kEvents, "--notify_postgres");
   }

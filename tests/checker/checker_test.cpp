@@ -129,7 +129,9 @@ class World {
     for (const auto& migration : order::Migrations()) orders.push_back(migration);
     migrate(order_, orders);
     migrate(inventory_, inventory::Schema());
-    migrate(payment_, list(payment::Migrations()));
+    std::vector<postgres::Migration> payments = events::LogMigrations();
+    for (const auto& migration : payment::Migrations()) payments.push_back(migration);
+    migrate(payment_, payments);
     migrate(notify_, list(notify::Migrations()));
 
     std::map<std::string, std::string> sql;
@@ -148,6 +150,12 @@ class World {
         "'; INSERT INTO purchase (sku, user_id, order_id, units, user_limit) VALUES ('", kPear, "', 'alice', '",
         Uuid(5), "', 2, 5); INSERT INTO event (stream_id, sequence, event_id, type, data, occurred_at) VALUES ('",
         kPear, "', 1, '", kPear, "/1', 'stock.low', '', now());");
+    sql["notify"] +=
+        Handled(absl::StrCat("inventory:", kPear, "/1")) + News(1, absl::StrCat("inventory:", kPear, "/1"));
+    // Not told to anybody.
+    sql["payment"] +=
+        "INSERT INTO event (stream_id, sequence, event_id, type, data, occurred_at) VALUES ('a', 1, 'a/1', "
+        "'payment.succeeded', '', now());";
     int deposit = 0;
     for (const auto& [owner, id] : kAccounts) {
       if (id < 3) continue;
@@ -240,6 +248,11 @@ class World {
     return absl::StrCat(
         "INSERT INTO notification (user_id, sequence, event_id, type, order_id, text, occurred_at) VALUES ('", user,
         "', ", sequence, ", '", event, "', 'order.test', split_part('", event, "', '/', 1)::uuid, 'Test', now());");
+  }
+  static std::string News(int sequence, const std::string& event) {
+    return absl::StrCat(
+        "INSERT INTO notification (user_id, sequence, event_id, type, text, occurred_at) VALUES ('operations', ",
+        sequence, ", '", event, "', 'news.test', 'Test', now());");
   }
 
  private:
@@ -397,7 +410,7 @@ TEST_F(CheckerTest, SoundFleetPasses) {
             "I1 ok: 2 SKUs\n"
             "I2 ok: 8 transfers\n"
             "I3 ok: 5 keys of the client log\n"
-            "I4 ok: 12 events\n"
+            "I4 ok: 12 events, 1 of inventory, 1 of payment\n"
             "I5 ok: 5 orders\n"
             "I6 ok: 5 orders\n"
             "I7 ok: 0 running, 0 parked\n"
@@ -643,6 +656,21 @@ std::vector<Bug> Bugs() {
        4,
        {{"notify", World::Handled(Uuid(7) + "/1") + World::Notification("bob", 3, Uuid(7) + "/1")}},
        "handled but does not exist"},
+      {"LowStockNeverHandled",
+       4,
+       {{"notify",
+         "DELETE FROM handled_event WHERE event_id LIKE 'inventory:%'; DELETE FROM notification WHERE "
+         "event_id LIKE 'inventory:%'"}},
+       "/1: handled 0 times"},
+      {"LowStockToldTwice",
+       4,
+       {{"notify", World::News(2, absl::StrCat("inventory:", kPear, "/1"))}},
+       "handled 1 times, notified 2 times"},
+      {"PaymentHandledTwice",
+       4,
+       {{"notify", World::Handled("payment:a/1") + World::Handled("payment:a/1")}},
+       "event payment:a/1: handled 2 times"},
+      {"GhostOfAPayment", 4, {{"notify", World::Handled("payment:b/1")}}, "payment:b/1: handled but does not exist"},
       {"ToldToAnother",
        4,
        {{"notify", "UPDATE notification SET user_id = 'erin' WHERE user_id = 'bob'"}},

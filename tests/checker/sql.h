@@ -195,6 +195,13 @@ inline constexpr char kKeyProblems[] = R"(
 inline constexpr char kHandledEvents[] = "SELECT event_id FROM handled_event WHERE event_id NOT LIKE '%:%'";
 inline constexpr char kNotifications[] = "SELECT event_id, user_id FROM notification WHERE event_id NOT LIKE '%:%'";
 
+// Of another service; the pattern of its ids follows.
+inline constexpr char kHandledSourceEvents[] = "SELECT event_id FROM handled_event WHERE event_id LIKE ";
+inline constexpr char kSourceNotifications[] = "SELECT event_id FROM notification WHERE event_id LIKE ";
+// In the service's own database, with whether somebody is told.
+inline constexpr char kSourceEvents[] =
+    "SELECT event_id, type IN ('stock.low', 'payment.late_refunded', 'payment.conflict') FROM event";
+
 inline constexpr char kNotificationProblems[] = R"(
   SELECT format('user %s: notifications %s to %s, %s of them', user_id, min(sequence), max(sequence), count(*))
   FROM notification GROUP BY user_id

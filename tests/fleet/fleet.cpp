@@ -221,9 +221,15 @@ std::string Fleet::Check() {
     events = Query("order", "SELECT count(*) FROM event");
     const std::int64_t sagas = Query("order", "SELECT count(*) FROM saga");
     const std::int64_t handled = Query("notify", "SELECT count(*) FROM handled_event WHERE event_id NOT LIKE '%:%'");
-    busy = absl::StrCat("the fleet does not come to rest: ", sagas, " sagas, ", handled, " of ", events,
-                        " events handled");
-    if (sagas == 0 && handled == events && events == before) return true;
+    // Of stock and payments most events concern nobody.
+    const std::int64_t news = Query("inventory", "SELECT count(*) FROM event WHERE type = 'stock.low'") +
+                              Query("payment",
+                                    "SELECT count(*) FROM event WHERE type IN ('payment.late_refunded', "
+                                    "'payment.conflict')");
+    const std::int64_t told = Query("notify", "SELECT count(*) FROM handled_event WHERE event_id LIKE 'inventory:%' OR event_id LIKE 'payment:%'");
+    busy = absl::StrCat("the fleet does not come to rest: ", sagas, " sagas, ", handled, " of ", events, " events, ",
+                        told, " of ", news, " news of stock and payments handled");
+    if (sagas == 0 && handled == events && events == before && told == news) return true;
     std::this_thread::sleep_for(std::chrono::seconds(1));
     return false;
   };

@@ -24,6 +24,9 @@ struct Notification {
   bool read = false;
 };
 
+// Whose mailbox has what concerns those who run the shop.
+inline constexpr char kOperations[] = "operations";
+
 // An event that cannot become a notification, kept for an operator.
 struct DeadLetter {
   std::string event_id;  // see EffectId

@@ -7,7 +7,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "flotilla/inventory/v1/inventory_event.pb.h"
 #include "flotilla/order/v1/order_event.pb.h"
+#include "flotilla/payment/v1/payment_event.pb.h"
 #include "validation/validation.h"
 
 namespace flotilla::notify {
@@ -55,8 +57,40 @@ absl::StatusOr<bool> ReadOrder(const events::Event& event, Notification& notific
   return true;
 }
 
+// Of the others the order's events tell.
+absl::StatusOr<bool> ReadPayment(const events::Event& event, Notification& notification) {
+  payment::v1::PaymentEvent data;
+  if (!data.ParseFromString(event.data)) return Unreadable("the data are not a PaymentEvent");
+  if (!validation::IsUuid(data.order_id())) return Unreadable("order_id is not a UUID");
+  if (!validation::IsName(data.user_id())) return Unreadable("user_id is not a user's");
+  if (data.kind() == payment::v1::PaymentEvent::KIND_LATE_REFUNDED) {
+    notification.user_id = data.user_id();
+  } else if (data.kind() == payment::v1::PaymentEvent::KIND_CONFLICT) {
+    notification.user_id = kOperations;
+  } else {
+    return false;
+  }
+  notification.order_id = absl::AsciiStrToLower(data.order_id());
+  notification.values = {{"order", data.order_id()}, {"user", data.user_id()}};
+  return true;
+}
+
+absl::StatusOr<bool> ReadInventory(const events::Event& event, Notification& notification) {
+  inventory::v1::StockLowEvent data;
+  if (event.type != "stock.low") return false;
+  if (!data.ParseFromString(event.data)) return Unreadable("the data are not a StockLowEvent");
+  if (!validation::IsName(data.sku())) return Unreadable("sku is not an SKU");
+  notification.user_id = kOperations;
+  notification.values = {{"sku", data.sku()},
+                         {"available", absl::StrCat(data.available())},
+                         {"threshold", absl::StrCat(data.threshold())}};
+  return true;
+}
+
 Reader ReaderOf(std::string_view source) {
   if (source == "order") return ReadOrder;
+  if (source == "payment") return ReadPayment;
+  if (source == "inventory") return ReadInventory;
   return [](const events::Event&, Notification&) -> absl::StatusOr<bool> {
     return Unreadable("nobody reads this service's events");
   };

@@ -1,6 +1,8 @@
 #include "notify/workflow/decode.h"
 
+#include "flotilla/inventory/v1/inventory_event.pb.h"
 #include "flotilla/order/v1/order_event.pb.h"
+#include "flotilla/payment/v1/payment_event.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -37,6 +39,60 @@ TEST(Decode, AnEventBecomesALineForItsUser) {
   const Notification& cancelled = batch.notifications[1];
   EXPECT_EQ(Render(cancelled.type, "en", cancelled.values),
             std::string("Your order ") + kOrder + " is cancelled: SOLD_OUT.");
+}
+
+TEST(Decode, APaymentConcernsItsUserOrOperationsOrNobody) {
+  using Kind = payment::v1::PaymentEvent;
+  const auto event = [](Kind::Kind kind, const std::string& type, const std::string& user) {
+    payment::v1::PaymentEvent data;
+    data.set_order_id(kOrder);
+    data.set_user_id(user);
+    data.set_kind(kind);
+    return events::Event{.stream_id = kOrder,
+                         .sequence = 1,
+                         .type = type,
+                         .data = data.SerializeAsString(),
+                         .occurred_at = absl::FromUnixSeconds(1'700'000'000)};
+  };
+  const std::vector<events::Event> events = {event(Kind::KIND_LATE_REFUNDED, "payment.late_refunded", "anna"),
+                                             event(Kind::KIND_CONFLICT, "payment.conflict", "anna"),
+                                             event(Kind::KIND_SUCCEEDED, "payment.succeeded", "anna"),
+                                             event(Kind::KIND_FAILED, "payment.failed", "")};
+  const Batch batch = Decode("payment", events);
+  ASSERT_THAT(batch.notifications, SizeIs(2));
+  const Notification& refunded = batch.notifications[0];
+  EXPECT_EQ(refunded.user_id, "anna");
+  EXPECT_EQ(refunded.event_id, std::string("payment:") + kOrder + "/1");
+  EXPECT_EQ(refunded.order_id, kOrder);
+  EXPECT_EQ(Render(refunded.type, "en", refunded.values),
+            std::string("Your payment for order ") + kOrder + " came too late and went back to you.");
+  EXPECT_EQ(batch.notifications[1].user_id, kOperations);
+  EXPECT_EQ(Render("payment.conflict", "en", batch.notifications[1].values),
+            std::string("The payment provider contradicts itself about order ") + kOrder +
+                " of anna; its first word stands.");
+  ASSERT_THAT(batch.dead_letters, SizeIs(1));
+  EXPECT_EQ(batch.dead_letters[0].reason, "user_id is not a user's");
+}
+
+TEST(Decode, LowStockConcernsOperations) {
+  inventory::v1::StockLowEvent data;
+  data.set_sku("tea");
+  data.set_available(3);
+  data.set_threshold(5);
+  std::vector<events::Event> events(2, {.stream_id = "tea",
+                                        .sequence = 1,
+                                        .type = "stock.low",
+                                        .data = data.SerializeAsString(),
+                                        .occurred_at = absl::FromUnixSeconds(1'700'000'000)});
+  events[1].data = "\xff";
+  const Batch batch = Decode("inventory", events);
+  ASSERT_THAT(batch.notifications, SizeIs(1));
+  const Notification& low = batch.notifications[0];
+  EXPECT_EQ(low.user_id, kOperations);
+  EXPECT_EQ(low.event_id, "inventory:tea/1");
+  EXPECT_EQ(low.order_id, "");
+  EXPECT_EQ(Render(low.type, "en", low.values), "Stock of tea is low: 3 left, the threshold is 5.");
+  EXPECT_THAT(batch.dead_letters, SizeIs(1));
 }
 
 TEST(Decode, ALetterKeepsItsEvent) {
