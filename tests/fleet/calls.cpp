@@ -61,10 +61,10 @@ Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const 
 }
 
 Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
-                   const Items& items, int timeout_ms) {
+                   const Items& items, int timeout_ms, order::v1::PaymentMethod method) {
   order::v1::CreateOrderRequest request;
   request.set_idempotency_key(key);
-  request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
+  request.set_payment_method(method);
   for (const auto& [sku, quantity] : items) {
     auto* item = request.add_items();
     item->set_sku(sku);
@@ -82,6 +82,22 @@ Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user,
   Result result = Call(stub, &OrderService::Stub::CancelOrder, user, request, &response);
   result.order = response.order();
   Log(call, result);
+  return result;
+}
+
+Result RefundOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id,
+                   const Refund& refund, int timeout_ms) {
+  order::v1::RefundOrderRequest request;
+  request.set_order_id(order_id);
+  request.set_refund_id(refund.refund_id);
+  request.set_return_stock(refund.return_stock);
+  if (refund.amount > 0) {
+    request.mutable_amount()->set_minor_units(refund.amount);
+    request.mutable_amount()->set_currency_code(refund.currency);
+  }
+  order::v1::RefundOrderResponse response;
+  Result result = Call(stub, &OrderService::Stub::RefundOrder, user, request, &response, timeout_ms);
+  result.order = response.order();
   return result;
 }
 

@@ -23,10 +23,20 @@ void LogCallsTo(const std::string& path);
 using Items = std::vector<std::pair<std::string, std::int64_t>>;
 
 Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
-                   const Items& items, int timeout_ms = 5000);
+                   const Items& items, int timeout_ms = 5000,
+                   order::v1::PaymentMethod method = order::v1::PAYMENT_METHOD_WALLET);
 Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
             int timeout_ms = 5000);
 Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
+
+struct Refund {
+  std::string refund_id;
+  std::int64_t amount = 0;  // 0: all that is left
+  bool return_stock = false;
+  std::string currency = "EUR";
+};
+Result RefundOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id,
+                   const Refund& refund, int timeout_ms = 5000);
 Result GetOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
 // The parts of an error that programs read.
 Result Explain(const grpc::Status& status);

@@ -20,13 +20,6 @@ using order::v1::ORDER_STATE_PAID;
 using order::v1::ORDER_STATE_PARTIALLY_REFUNDED;
 using order::v1::ORDER_STATE_REFUNDED;
 
-struct Ask {
-  std::string refund_id;
-  std::int64_t amount = 0;  // 0: all that is left
-  bool return_stock = false;
-  std::string currency = "EUR";
-};
-
 class Payments : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -46,35 +39,12 @@ class Payments : public testing::Test {
     fleet = nullptr;
   }
 
-  static Result Refund(const std::string& user, const std::string& order_id, const Ask& ask) {
-    order::v1::RefundOrderRequest request;
-    request.set_order_id(order_id);
-    request.set_refund_id(ask.refund_id);
-    request.set_return_stock(ask.return_stock);
-    if (ask.amount > 0) {
-      request.mutable_amount()->set_minor_units(ask.amount);
-      request.mutable_amount()->set_currency_code(ask.currency);
-    }
-    grpc::ClientContext context;
-    SetCall(context, user, 8000);
-    order::v1::RefundOrderResponse response;
-    auto stub = fleet->orders();
-    Result result = Explain(stub->RefundOrder(&context, request, &response));
-    result.order = response.order();
-    return result;
+  static Result Refund(const std::string& user, const std::string& order_id, const fleet::Refund& refund) {
+    return RefundOrder(*fleet->orders(), user, order_id, refund, 8000);
   }
   static Result CreateExternal(const std::string& user, const std::string& key, const Items& items,
                                const std::string& instance = "order-1") {
-    order::v1::CreateOrderRequest request;
-    request.set_idempotency_key(key);
-    request.set_payment_method(order::v1::PAYMENT_METHOD_EXTERNAL);
-    for (const auto& [sku, quantity] : items) {
-      auto* item = request.add_items();
-      item->set_sku(sku);
-      item->set_quantity(quantity);
-    }
-    auto stub = fleet->orders(instance);
-    return Send(*stub, user, request, 8000);
+    return CreateOrder(*fleet->orders(instance), user, key, items, 8000, order::v1::PAYMENT_METHOD_EXTERNAL);
   }
   static bool Becomes(const std::string& user, const std::string& order_id, order::v1::OrderState state) {
     auto stub = fleet->orders();

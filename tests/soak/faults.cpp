@@ -13,13 +13,16 @@ World::World(int instances) {
     return absl::StrCat("--postgres=postgresql://postgres@127.0.0.1:", sql.port(), "/", fleet.Database(service));
   };
   for (int i = 0; i < instances; ++i) {
-    for (const char* service : {"inventory", "payment"}) {
-      links.push_back(std::make_unique<fleet::Proxy>());
-      services.push_back(fleet.StartBehind(*links.back(), service, {database(service)}));
-    }
+    links.push_back(std::make_unique<fleet::Proxy>());
+    services.push_back(fleet.StartBehind(*links.back(), "inventory", {database("inventory")}));
+    links.push_back(std::make_unique<fleet::Proxy>());
+    payments.push_back(fleet.StartBehind(*links.back(), "payment",
+                                         {database("payment"), absl::StrCat("--provider_secrets=", kProviderSecret)}));
     services.push_back(fleet.Start("notify", {database("notify")}));
-    orders.push_back(fleet.Start("order", {database("order")}));
+    // Short, so that many payments come too late.
+    orders.push_back(fleet.Start("order", {database("order"), "--payment_window=5s"}));
   }
+  services.insert(services.end(), payments.begin(), payments.end());
   services.insert(services.end(), orders.begin(), orders.end());
   for (const std::string& service : services) fleet.WaitServing(service);
 }

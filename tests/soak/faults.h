@@ -11,14 +11,17 @@
 
 namespace flotilla::soak {
 
+// What the payment provider signs with.
+inline constexpr char kProviderSecret[] = "soak-secret";
+
 // A fleet of `instances` of each service, every link between them through a proxy.
 struct World {
   World(int instances);
 
   fleet::Fleet fleet{{.own_postgres = true}};
   fleet::Proxy sql{fleet.postgres().port()};
-  std::vector<std::unique_ptr<fleet::Proxy>> links;  // to each inventory and payment service
-  std::vector<std::string> services, orders;         // the instances; those of order
+  std::vector<std::unique_ptr<fleet::Proxy>> links;     // to each inventory and payment service
+  std::vector<std::string> services, orders, payments;  // the instances; those of order and of payment
 };
 
 class Faults {

@@ -7,6 +7,7 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "soak/buyers.h"
 #include "soak/faults.h"
@@ -25,21 +26,28 @@ int Run(std::uint64_t seed) {
   World world(absl::GetFlag(FLAGS_instances));
   fleet::Fleet& fleet = world.fleet;
   Faults faults(world, seed);
-  Buyers buyers(fleet, world.orders, absl::GetFlag(FLAGS_buyers), seed);
+  Buyers buyers(world, absl::GetFlag(FLAGS_buyers), seed);
   for (const absl::Time end = absl::Now() + absl::GetFlag(FLAGS_duration); absl::Now() < end;) faults.Strike();
   for (const std::string& service : world.services) fleet.WaitServing(service, 60);
   const absl::Time healed = absl::Now();
   buyers.Stop();
-  const bool ended =
-      Eventually([&] { return fleet.Query("order", "SELECT count(*) FROM saga") == 0; }, absl::GetFlag(FLAGS_patience));
+  // An order that awaits its payment has no saga now, but will have one, at the latest when its time is over.
+  const bool ended = Eventually(
+      [&] {
+        return fleet.Query("order", "SELECT count(*) FROM saga") == 0 &&
+               fleet.Query("order", absl::StrCat("SELECT count(*) FROM orders WHERE state = ",
+                                                 static_cast<int>(order::v1::ORDER_STATE_AWAITING_PAYMENT))) == 0;
+      },
+      absl::GetFlag(FLAGS_patience));
   const absl::Duration took = absl::Now() - healed;
 
   std::cout << "faults survived:\n";
   for (const auto& [kind, count] : faults.survived()) std::cout << "  " << count << " " << kind << "\n";
   const Buyers::Counts counts = buyers.counts();
   std::cout << "orders: " << fleet.Query("order", "SELECT count(*) FROM orders") << " in the database; answered "
-            << counts.paid << " paid, " << counts.cancelled << " cancelled or on their way, " << counts.refused
-            << " refused; " << counts.unknown << " unknown outcomes, asked again\n"
+            << counts.paid << " paid, " << counts.cancelled << " cancelled or on their way, " << counts.external
+            << " for the provider to pay, " << counts.refused << " refused; " << counts.refunded << " refunds; "
+            << counts.unknown << " unknown outcomes, asked again\n"
             << "sagas taken over: " << fleet.Query("order", "SELECT count(*) FROM saga_history WHERE kind = 2") << "\n"
             << (ended ? "last saga's end: " : "SAGAS HAVE NOT ENDED: ") << absl::FormatDuration(took)
             << " after the last heal\n";
