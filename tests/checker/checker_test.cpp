@@ -556,10 +556,20 @@ std::vector<Bug> Bugs() {
       {"PurchaseOfOtherUnits", 1, {{"inventory", "UPDATE purchase SET units = 1"}}, "purchase of 1 units"},
       {"ForgottenPurchase", 1, {{"inventory", "DELETE FROM purchase"}}, "alice, who has no purchase"},
       {"LimitExceeded", 1, {{"inventory", "UPDATE purchase SET user_limit = 1"}}, "has 2 units"},
-      {"LostStockEvent", 1, {{"inventory", "DELETE FROM event"}}, "its row tells of 1"},
+      {"LostStockEvent",
+       1,
+       {{"inventory", "DELETE FROM event"},
+        {"notify",
+         "DELETE FROM handled_event WHERE event_id LIKE 'inventory:%'; DELETE FROM notification WHERE "
+         "event_id LIKE 'inventory:%'"}},
+       "its row tells of 1"},
       {"StockEventOutOfOrder",
        1,
-       {{"inventory", "UPDATE event SET sequence = 2, event_id = '" + kPear + "/2'"}},
+       {{"inventory", "UPDATE event SET sequence = 2, event_id = '" + kPear + "/2'"},
+        {"notify", "UPDATE handled_event SET event_id = 'inventory:" + kPear +
+                       "/2' WHERE event_id LIKE 'inventory:%'; "
+                       "UPDATE notification SET event_id = 'inventory:" +
+                       kPear + "/2' WHERE event_id LIKE 'inventory:%'"}},
        "1 events up to 2"},
       {"HoldOfUnknownSku",
        1,
