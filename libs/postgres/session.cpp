@@ -47,6 +47,9 @@ bool IsDisconnect(const std::string& state) {
          state == "25P03";
 }
 
+// Disk full, out of memory: the server's fault of the moment, not the statement's.
+bool IsShortOfResources(const std::string& state) { return state.starts_with("53"); }
+
 enum class Next { kReturn, kRetry };
 
 struct Attempt {
@@ -174,6 +177,7 @@ struct Session::Impl {
       const std::string& state = error.sqlstate();
       if (IsTimeout(state)) return {absl::DeadlineExceededError("postgres: " + Describe(error))};
       if (IsRolledBack(state)) return {absl::AbortedError("postgres: " + Describe(error)), Next::kRetry};
+      if (IsShortOfResources(state)) return {absl::UnavailableError("postgres: " + Describe(error))};
       if (IsDisconnect(state) || !connection->is_open()) return lost;
       // A migration changed a table under a prepared statement ("cached plan must not change result type").
       if (state == "0A000") return {absl::InternalError("postgres: " + Describe(error)), Next::kRetry, true};

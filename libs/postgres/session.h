@@ -89,9 +89,10 @@ class Session {
   ~Session();
 
   // Runs `body` in one transaction (READ COMMITTED) and commits when it returns OK; rolls back otherwise. `body` may
-  // run several times, so its effects outside the transaction must be assignments. UNAVAILABLE: no connection, nothing
-  // was committed. UNKNOWN: the connection was lost during COMMIT, the outcome is unknown: ask again by idempotency
-  // key. ABORTED: gave up after deadlocks. DEADLINE_EXCEEDED: statement or lock timeout.
+  // run several times, so its effects outside the transaction must be assignments. UNAVAILABLE: no connection, or
+  // the server is short of disk or memory; nothing was committed. UNKNOWN: the connection was lost during COMMIT, the
+  // outcome is unknown: ask again by idempotency key. ABORTED: gave up after deadlocks. DEADLINE_EXCEEDED: statement or
+  // lock timeout.
   absl::Status Transact(const std::function<absl::Status(Transaction&)>& body);
 
   // The same without BEGIN and COMMIT, for a body that only reads and needs no common snapshot: each statement is a

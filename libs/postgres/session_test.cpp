@@ -151,6 +151,22 @@ TEST_F(SessionTest, SqlErrorIsInternalAndNamesNoValues) {
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("4711")));
 }
 
+// Not INTERNAL: consumers would bury events that are not to blame.
+TEST_F(SessionTest, AServerWithAFullDiskIsUnavailableAndTheSessionGoesOn) {
+  Session session(database.options());
+  const Statement full{"full", "SELECT fail()"};
+  database.Query(
+      "CREATE FUNCTION fail() RETURNS void LANGUAGE plpgsql AS "
+      "$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$");
+  const absl::Status status = session.Transact([&](Transaction& tx) {
+    tx.Run(kInsert, 1, 1);
+    tx.Run(full);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_EQ(Insert(session, 1), absl::OkStatus());  // rolled back, so the id is free
+}
+
 TEST_F(SessionTest, ASwallowedErrorIsNotReportedAsCommitted) {
   Session session(database.options());
   const absl::Status status = session.Transact([&](Transaction& tx) {
