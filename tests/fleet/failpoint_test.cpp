@@ -1,6 +1,7 @@
 // kill -9 at every named place that the ways of an order pass (libs/failpoint), then a restart and the checker. The
-// places are not listed here: a first run has them logged.
-#include <algorithm>
+// places are not listed here: a first run has them logged. By default only those on the way of a new order, with one
+// check for each service; with FLOTILLA_FAULT_SUITE=all every place, each with a check of its own.
+#include <cstdlib>
 #include <iostream>
 #include <set>
 
@@ -16,6 +17,15 @@ namespace {
 
 constexpr int kBuyers = 8;
 const char* const kInstances[] = {"order-1", "inventory-1", "payment-1", "notify-1"};
+
+bool All() {
+  const char* suite = std::getenv("FLOTILLA_FAULT_SUITE");
+  return suite != nullptr && std::string(suite) == "all";
+}
+
+bool IsChosen(const std::string& place) {
+  return All() || !absl::StartsWith(place, "saga.") || absl::StartsWith(place, "saga.create.");
+}
 
 // Every service runs once more with this flag.
 void RestartAll(Fleet& fleet, const std::string& failpoints) {
@@ -61,7 +71,9 @@ class Failpoint : public testing::Test {
     }
     const std::set<std::string> places = Reached(*fleet, instance);
     ASSERT_GE(places.size(), 2u);
+    int kills = 0;
     for (const std::string& place : places) {
+      if (!IsChosen(place)) continue;
       SCOPED_TRACE(place);
       fleet->Kill(instance);
       fleet->Restart(instance, {"--failpoints=" + place + "=crash"});
@@ -73,10 +85,14 @@ class Failpoint : public testing::Test {
         fleet->WaitServing(instance);
         EXPECT_TRUE(load.Progresses(20));
       }
-      const std::string violations = fleet->Check();
-      ASSERT_EQ(violations, "");
+      ++kills;
+      if (All()) {
+        const std::string violations = fleet->Check();
+        ASSERT_EQ(violations, "");
+      }
     }
-    std::cout << instance << ": killed at " << places.size() << " places\n";
+    EXPECT_EQ(fleet->Check(), "");
+    std::cout << instance << ": killed at " << kills << " of " << places.size() << " places\n";
     if (instance != "order-1") return;
     // Of every step of every saga, there and back.
     for (const char* step :
