@@ -1,9 +1,12 @@
 // The external provider's statement against the ledger, on the real fleet.
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "fleet/fleet.h"
 #include "fleet/provider.h"
 #include "flotilla/payment/v1/reconciliation_service.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 
 namespace flotilla::fleet {
