@@ -2,6 +2,7 @@
 #include <chrono>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "fleet/fleet.h"
 #include "fleet/load.h"
 #include "gtest/gtest.h"
