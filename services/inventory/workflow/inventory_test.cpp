@@ -219,8 +219,8 @@ TEST_F(InventoryTest, ManyBuyersThroughAGateOfSegmentsGetExactlyWhatThereIs) {
   const std::vector<std::string> name = {Name("segments")};
   StockGate gate(redis_options, one.gate.memory());
   EXPECT_TRUE(Eventually([&] { return gate.Read(name)->front() == 0; }));
-  // Several units an order: none is left behind for good that an order alone could have. Right after the crowd a refusal
-  // may still stand for a moment: units on their way back, a flag that the SKU is sold out.
+  // Several units an order: none is left behind for good that an order alone could have. Right after the crowd a
+  // refusal may still stand for a moment: units on their way back, a flag that the SKU is sold out.
   Put(one, "pairs", 101);
   EXPECT_LE(HoldersOf(one, two, "pairs", 3), 33);
   EXPECT_TRUE(Eventually([&] {
