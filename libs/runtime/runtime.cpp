@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "config/config.h"
 #include "config/secret.h"
 #include "runtime/interceptors.h"
@@ -239,6 +240,14 @@ absl::Status Fleet::Migrate(const std::function<absl::Status()>& migrate) const 
   if (how == "skip") return absl::OkStatus();
   if (auto status = migrate(); !status.ok()) return status;
   return how == "only" ? absl::CancelledError("the schema is up to date") : absl::OkStatus();
+}
+
+absl::Status Fleet::Patiently(const std::function<absl::Status()>& step) const {
+  for (const absl::Time deadline = absl::Now() + kDatabasePatience;;) {
+    absl::Status status = step();
+    if (!absl::IsUnavailable(status) || absl::Now() >= deadline) return status;
+    absl::SleepFor(absl::Milliseconds(200));
+  }
 }
 
 std::shared_ptr<rpc::ChannelPool> Fleet::Peer(const std::string& service) {

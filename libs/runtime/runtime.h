@@ -42,6 +42,9 @@ class Fleet {
   absl::Status Migrate(std::span<const postgres::Migration> migrations) const;
   // The same where bringing the schema up to date is more than that.
   absl::Status Migrate(const std::function<absl::Status()>& migrate) const;
+  // Repeats what Wire needs of a server while the answer is UNAVAILABLE, for a minute: servers may start, or start
+  // again, while we do.
+  absl::Status Patiently(const std::function<absl::Status()>& step) const;
   // Endpoints of another service, followed in etcd.
   std::shared_ptr<rpc::ChannelPool> Peer(const std::string& service);
 

@@ -1,5 +1,5 @@
 // flotilla-payment: wallets, charges and the ledger.
-#include "payment/wire.h"
+#include "payment/wiring.h"
 #include "runtime/runtime.h"
 
 int main(int argc, char** argv) { return flotilla::runtime::Main(argc, argv, "payment", flotilla::payment::Wire); }

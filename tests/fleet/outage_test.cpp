@@ -39,6 +39,25 @@ TEST(Outage, PostgresKilledUnderLoad) {
   EXPECT_EQ(fleet.Check(), "");
 }
 
+// What a service reads before it serves is asked for until it is answered.
+TEST(Outage, ServicesStartBeforeTheirDatabase) {
+  Fleet fleet({.own_postgres = true});
+  const std::vector<std::string> services = {"inventory", "payment", "notify", "order"};
+  for (const std::string& service : services) fleet.WaitServing(fleet.Start(service));
+  for (const std::string& service : services) fleet.Kill(service + "-1");
+  fleet.postgres().Kill();
+  // The schema is there, and looking for it would be the first patient step.
+  for (const std::string& service : services) fleet.Restart(service + "-1", {"--migrations=skip"});
+  std::this_thread::sleep_for(std::chrono::seconds(2));
+  for (const std::string& service : services) EXPECT_TRUE(fleet.process(service + "-1").alive()) << service;
+  fleet.postgres().Start();
+  Load::Prepare(fleet, kBuyers);
+  Load load(fleet, {"order-1"}, kBuyers);
+  EXPECT_TRUE(load.Progresses(100));
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
 // COMMIT arrives, its answer does not: the service must find out what became of it.
 TEST(Outage, CutOffDuringCommit) {
   for (const char* service : {"order", "inventory", "payment", "notify"}) {

@@ -88,7 +88,10 @@ class Shop {
           return stub->GetStock(&context, request, &response).error_code() == grpc::StatusCode::NOT_FOUND;
         },
         absl::Seconds(60));
-    if (!serves) throw std::runtime_error("inventory does not serve, see " + folder_.string());
+    if (serves) return;
+    const std::string log = instances_[static_cast<std::size_t>(i)]->Output();
+    throw std::runtime_error("inventory does not serve; its last words: " +
+                             log.substr(log.size() - std::min<std::size_t>(log.size(), 4000)));
   }
   void StartRedis() {
     redis_ = std::make_unique<Process>(

@@ -1,4 +1,4 @@
-#include "payment/wire.h"
+#include "payment/wiring.h"
 
 #include <memory>
 #include <vector>
@@ -30,7 +30,7 @@ absl::Status Prepare(const runtime::Fleet& fleet, const Config& config) {
   owner.password = config.owner_password;
   return fleet.Migrate([&]() -> absl::Status {
     if (absl::Status status = postgres::Migrate(owner, migrations, absl::Seconds(60)); !status.ok()) return status;
-    return GrantRights(owner, fleet.postgres());
+    return fleet.Patiently([&] { return GrantRights(owner, fleet.postgres()); });
   });
 }
 
