@@ -50,7 +50,9 @@ bool IsDisconnect(const std::string& state) {
 // Disk full, out of memory: the server's fault of the moment, not the statement's.
 bool IsShortOfResources(const std::string& state) { return state.starts_with("53"); }
 
-enum class Next { kReturn, kRetry };
+bool IsHopeDashed(const std::string& state) { return state == "23505" || state == "P0004"; }
+
+enum class Next { kReturn, kRetry, kRetryWithCare };
 
 struct Attempt {
   absl::Status status;
@@ -179,11 +181,13 @@ struct Session::Impl {
       if (IsRolledBack(state)) return {absl::AbortedError("postgres: " + Describe(error)), Next::kRetry};
       if (IsShortOfResources(state)) return {absl::UnavailableError("postgres: " + Describe(error))};
       if (IsDisconnect(state) || !connection->is_open()) return lost;
+      const absl::Status internal = absl::InternalError("postgres: " + Describe(error));
+      if (IsHopeDashed(state)) return {internal, Next::kRetryWithCare};
       // A migration changed a table under a prepared statement ("cached plan must not change result type").
-      if (state == "0A000") return {absl::InternalError("postgres: " + Describe(error)), Next::kRetry, true};
+      if (state == "0A000") return {internal, Next::kRetry, true};
       // Connected to a server that has become a standby.
       if (state == "25006") return {absl::UnavailableError("postgres: " + Describe(error)), Next::kReturn, true};
-      return {absl::InternalError("postgres: " + Describe(error))};
+      return {internal};
     } catch (const pqxx::broken_connection& error) {
       // libpqxx reports a wrong number of parameters this way too, on a connection that is fine.
       if (connection->is_open())
@@ -200,14 +204,18 @@ Session::Session(Options options) : impl_(std::make_unique<Impl>(std::move(optio
 Session::~Session() = default;
 
 absl::Status Session::Transact(const std::function<absl::Status(Transaction&)>& body) {
-  return Attempts(Mode::kTransaction, body);
+  return Attempts(Mode::kTransaction, Care::kLook, [&](Transaction& transaction, Care) { return body(transaction); });
+}
+
+absl::Status Session::TransactHopefully(const std::function<absl::Status(Transaction&, Care)>& body) {
+  return Attempts(Mode::kTransaction, Care::kHope, body);
 }
 
 absl::Status Session::Read(const std::function<absl::Status(Transaction&)>& body) {
-  return Attempts(Mode::kAutocommit, body);
+  return Attempts(Mode::kAutocommit, Care::kLook, [&](Transaction& transaction, Care) { return body(transaction); });
 }
 
-absl::Status Session::Attempts(Mode mode, const std::function<absl::Status(Transaction&)>& body) {
+absl::Status Session::Attempts(Mode mode, Care care, const std::function<absl::Status(Transaction&, Care)>& body) {
   for (int attempt = 1;; ++attempt) {
     if (absl::Status connected = impl_->EnsureConnected(); !connected.ok()) return connected;
     bool committing = false;
@@ -217,7 +225,7 @@ absl::Status Session::Attempts(Mode mode, const std::function<absl::Status(Trans
       Transaction transaction(*this, *impl_->connection);
       try {
         if (mode == Mode::kTransaction) transaction.Begin();
-        result = {.status = body(transaction)};
+        result = {.status = body(transaction, care)};
         if (result.status.ok() && transaction.failed_) {
           result.status = absl::InternalError("postgres: a statement failed, but its transaction was to be committed");
         }
@@ -237,7 +245,9 @@ absl::Status Session::Attempts(Mode mode, const std::function<absl::Status(Trans
       result.disconnect = true;
     }
     if (result.disconnect || !impl_->connection->is_open()) impl_->Disconnect();
-    if (result.next == Next::kReturn || attempt >= impl_->options.max_attempts) return result.status;
+    const bool dashed = result.next == Next::kRetryWithCare;
+    if (dashed && std::exchange(care, Care::kLook) == Care::kHope) continue;
+    if (dashed || result.next == Next::kReturn || attempt >= impl_->options.max_attempts) return result.status;
     // A lost connection needs no wait: connecting again fails fast while the server is away.
     if (!result.disconnect) impl_->Backoff(attempt);
   }

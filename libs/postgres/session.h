@@ -82,6 +82,12 @@ class Transaction {
   bool failed_ = false;
 };
 
+// What a body of Session::TransactHopefully may take for granted.
+enum class Care {
+  kHope,  // its rows are new and its changes find theirs: it need not wait for answers
+  kLook,  // nothing
+};
+
 class Session {
  public:
   // Does not connect yet.
@@ -95,14 +101,19 @@ class Session {
   // lock timeout.
   absl::Status Transact(const std::function<absl::Status(Transaction&)>& body);
 
-  // The same without BEGIN and COMMIT, for a body that only reads and needs no common snapshot: each statement is a
+  // The same, first with kHope. Where that hope fails - a unique constraint is violated, or a function of the schema
+  // raises assert_failure - everything is rolled back and `body` runs with kLook. ON CONFLICT and answers on the way
+  // cost every row; this costs only those batches in which something is repeated or raced.
+  absl::Status TransactHopefully(const std::function<absl::Status(Transaction&, Care)>& body);
+
+  // Transact without BEGIN and COMMIT, for a body that only reads and needs no common snapshot: each statement is a
   // transaction of its own. Never UNKNOWN.
   absl::Status Read(const std::function<absl::Status(Transaction&)>& body);
 
  private:
   friend class Transaction;
   enum class Mode { kTransaction, kAutocommit };
-  absl::Status Attempts(Mode mode, const std::function<absl::Status(Transaction&)>& body);
+  absl::Status Attempts(Mode mode, Care care, const std::function<absl::Status(Transaction&, Care)>& body);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -229,6 +229,32 @@ TEST_F(SessionTest, DeferredValuesAreQuoted) {
   EXPECT_EQ(back, text);
 }
 
+TEST_F(SessionTest, AHopeThatFailsLeavesNothingAndIsRunWithCare) {
+  Session session(database.options());
+  std::vector<Care> cares;
+  const auto insert = [&](std::int64_t id, std::int64_t n, bool asks) {
+    return session.TransactHopefully([&, id, n, asks](Transaction& transaction, Care care) {
+      cares.push_back(care);
+      if (asks && care == Care::kLook) {
+        transaction.Run(kAdd, id);
+      } else {
+        transaction.Defer(kInsert, id, n);
+      }
+      return absl::OkStatus();
+    });
+  };
+  EXPECT_TRUE(insert(1, 5, true).ok());
+  EXPECT_EQ(cares, std::vector{Care::kHope});
+  cares.clear();
+  EXPECT_TRUE(insert(1, 7, true).ok());
+  EXPECT_EQ(cares, (std::vector{Care::kHope, Care::kLook}));
+  EXPECT_EQ(database.Query("SELECT n FROM t WHERE id = 1"), "6");
+  cares.clear();
+  EXPECT_EQ(insert(1, 7, false).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(cares, (std::vector{Care::kHope, Care::kLook}));
+  EXPECT_EQ(database.Query("SELECT n FROM t WHERE id = 1"), "6");
+}
+
 TEST_F(SessionTest, AReadNeedsNoTransaction) {
   Session session(database.options());
   ASSERT_EQ(Insert(session, 1), absl::OkStatus());

@@ -90,6 +90,9 @@ void Begin(postgres::Transaction& transaction, std::span<const Record> records, 
            absl::Duration lease);
 // Deletes records whose fence still holds; returns the ids that were deleted (others were taken over: roll those back).
 std::vector<std::string> End(postgres::Transaction& transaction, std::span<const Record> records);
+// For a body of TransactHopefully: deletes them all, without waiting for the answer; assert_failure where a fence does
+// not hold. The migrations bring the function require_rows(expected, actual) for the same in other statements.
+void EndAll(postgres::Transaction& transaction, std::span<const Record> records);
 
 struct EngineOptions {
   postgres::Options postgres;

@@ -17,6 +17,9 @@ const Statement kBegin = {"saga_begin", R"(
 
 const Statement kEnd = {"saga_end", "SELECT saga_end($1::text[], $2::text[], $3::bigint[])"};
 
+const Statement kEndAll = {"saga_end_all",
+                           "SELECT require_rows($4, count(*)) FROM saga_end($1::text[], $2::text[], $3::bigint[])"};
+
 const Statement kClaim = {"saga_claim", R"(
     SELECT (claimed).type, (claimed).id, (claimed).version, (claimed).direction, (claimed).data, (claimed).reason,
            (claimed).fence, (claimed).traceparent, (extract(epoch FROM waited) * 1000000)::bigint,
@@ -97,6 +100,14 @@ std::vector<std::string> End(Transaction& transaction, std::span<const Record> r
     if (matched[i]) ended.push_back(records[i].id);
   }
   return ended;
+}
+
+void EndAll(Transaction& transaction, std::span<const Record> records) {
+  if (records.empty()) return;
+  Keys keys;
+  for (const Record& record : records) keys.Add(record);
+  transaction.Defer(kEndAll, Array(keys.types), Array(keys.ids), Array(keys.fences),
+                    static_cast<std::int64_t>(records.size()));
 }
 
 absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl::Duration lease,

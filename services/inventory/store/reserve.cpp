@@ -1,5 +1,6 @@
 #include <optional>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 
 #include "inventory/domain/sku.h"
@@ -11,11 +12,12 @@ namespace flotilla::inventory {
 namespace {
 
 using postgres::Array;
+using postgres::Care;
 using postgres::Statement;
 using postgres::Transaction;
 
-// Holds and then SKUs, in one round trip. The SKUs' rows have name, currency and current price in columns 0, 5, 6, and
-// what only they have from column 9 on.
+// Holds and then SKUs, and the time, in one round trip. The SKUs' rows have name, currency and current price in columns
+// 0, 5, 6, and what only they have from column 9 on; the time, in microseconds, stands in column 6.
 const Statement kLockBoth = {"lock_holds_and_skus", R"(
     SELECT h.*, 0 AS kind, 0::bigint AS available, 0::bigint AS user_limit, 0 AS sale, 0::bigint AS threshold
     FROM (SELECT )" HOLD_COLUMNS R"(
@@ -24,27 +26,33 @@ const Statement kLockBoth = {"lock_holds_and_skus", R"(
     SELECT s.sku, 0, NULL, NULL, NULL, s.currency, coalesce(s.sale_price_minor, s.price_minor), '', 1, s.available,
            coalesce(s.user_limit, 0), CASE WHEN now() < s.sale_starts_at THEN 1 WHEN now() >= s.sale_ends_at THEN 2 ELSE 0 END,
            s.low_stock_threshold
-    FROM (SELECT * FROM sku WHERE sku = ANY($2::text[]) ORDER BY sku FOR NO KEY UPDATE) AS s)"};
+    FROM (SELECT * FROM sku WHERE sku = ANY($2::text[]) ORDER BY sku FOR NO KEY UPDATE) AS s
+    UNION ALL
+    SELECT '', 0, NULL, NULL, NULL, '', (extract(epoch FROM now()) * 1000000)::bigint, '', 2, 0, 0, 0, 0)"};
 
 const Statement kReadPurchases = {"read_purchases", R"(
     SELECT p.sku, p.user_id, sum(p.units)::bigint
     FROM unnest($1::text[], $2::text[]) AS d(sku, user_id) JOIN purchase p USING (sku, user_id)
     GROUP BY p.sku, p.user_id)"};
 
-// Takes an expired hold's row over; any other row of that order stays and is not returned.
-const Statement kInsertHolds = {"insert_holds", R"(
+#define INSERT_HOLDS \
+  R"(
     INSERT INTO reservation AS r (order_id, state, skus, quantities, unit_prices, currency, limited_user, expires_at)
     SELECT i.order_id, 1, i.skus::text[], i.quantities::bigint[], i.unit_prices::bigint[], i.currency, i.limited_user,
-           now() + i.hold_us * interval '1 microsecond'
+           'epoch'::timestamptz + i.expires_us * interval '1 microsecond'
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bpchar[], $6::text[], $7::bigint[])
-      AS i(order_id, skus, quantities, unit_prices, currency, limited_user, hold_us)
-    ORDER BY i.order_id
+      AS i(order_id, skus, quantities, unit_prices, currency, limited_user, expires_us)
+    ORDER BY i.order_id)"
+const Statement kInsertNewHolds = {"insert_new_holds", INSERT_HOLDS};
+// Takes an expired hold's row over; any other row of that order stays and is not returned.
+const Statement kInsertHolds = {"insert_holds", INSERT_HOLDS R"(
     ON CONFLICT (order_id) DO UPDATE
       SET state = 1, skus = excluded.skus, quantities = excluded.quantities, unit_prices = excluded.unit_prices,
           currency = excluded.currency, limited_user = excluded.limited_user, expires_at = excluded.expires_at,
           updated_at = now()
       WHERE r.state = 4
-    RETURNING r.order_id, (extract(epoch FROM r.expires_at) * 1000000)::bigint)"};
+    RETURNING r.order_id)"};
+#undef INSERT_HOLDS
 
 // A SKU's row, under lock.
 struct Stock {
@@ -57,15 +65,27 @@ struct Stock {
   std::int64_t threshold = 0;
 };
 using Stocks = std::unordered_map<std::string, Stock>;
+
+// What a batch finds, under lock.
+struct Found {
+  Holds holds;
+  Stocks stocks;
+  absl::Time now;  // the transaction's
+};
 // Units by SKU and user; of limited SKUs only.
 using Purchased = std::map<std::pair<std::string, std::string>, std::int64_t>;
 
-void LockBoth(Transaction& transaction, const std::vector<std::string>& order_ids, const std::set<std::string>& names,
-              Holds& holds, Stocks& stocks) {
+Found LockBoth(Transaction& transaction, const std::vector<std::string>& order_ids,
+               const std::set<std::string>& names) {
+  Found found;
   const std::vector<std::string> sorted(names.begin(), names.end());
   for (const auto& row : transaction.Run(kLockBoth, Array(order_ids), Array(sorted))) {
     if (row[8].as<int>() == 0) {
-      holds.emplace(row[0].c_str(), HoldFrom(row));
+      found.holds.emplace(row[0].c_str(), HoldFrom(row));
+      continue;
+    }
+    if (row[8].as<int>() == 2) {
+      found.now = absl::FromUnixMicros(row[6].as<std::int64_t>());
       continue;
     }
     Stock stock;
@@ -75,8 +95,9 @@ void LockBoth(Transaction& transaction, const std::vector<std::string>& order_id
     stock.user_limit = row[10].as<std::int64_t>();
     stock.sale = static_cast<Sale>(row[11].as<int>());
     stock.threshold = row[12].as<std::int64_t>();
-    stocks.emplace(row[0].c_str(), std::move(stock));
+    found.stocks.emplace(row[0].c_str(), std::move(stock));
   }
+  return found;
 }
 
 // Only for SKUs with a limit; their rows are locked, so nobody else adds to what is read here.
@@ -162,13 +183,11 @@ bool HasLimit(const ReserveCommand& command, const Stocks& stocks) {
   return false;
 }
 
-// Inserts the holds of the chosen commands; returns the expiry of those that are new.
-std::unordered_map<std::string, absl::Time> InsertHolds(Transaction& transaction,
-                                                        std::span<const ReserveCommand> commands,
-                                                        const std::vector<std::size_t>& chosen, const Stocks& stocks,
-                                                        const std::vector<ReserveResult>& results) {
+// The holds of the chosen commands as parameters of an insert.
+auto Columns(std::span<const ReserveCommand> commands, const std::vector<std::size_t>& chosen, const Stocks& stocks,
+             const std::vector<ReserveResult>& results) {
   std::vector<std::string> ids, skus, quantities, prices, currencies, users;
-  std::vector<std::int64_t> holds;
+  std::vector<std::int64_t> expiries;
   for (const std::size_t i : chosen) {
     std::vector<std::string> line_skus;
     std::vector<std::int64_t> line_quantities, line_prices;
@@ -183,33 +202,19 @@ std::unordered_map<std::string, absl::Time> InsertHolds(Transaction& transaction
     prices.push_back(Array(line_prices));
     currencies.push_back(results[i].hold.currency);
     users.push_back(HasLimit(commands[i], stocks) ? commands[i].user_id : "");
-    holds.push_back(absl::ToInt64Microseconds(commands[i].hold));
+    expiries.push_back(absl::ToUnixMicros(results[i].hold.expires_at));
   }
-  std::unordered_map<std::string, absl::Time> inserted;
-  if (ids.empty()) return inserted;
-  for (const auto& row : transaction.Run(kInsertHolds, Array(ids), Array(skus), Array(quantities), Array(prices),
-                                         Array(currencies), Array(users), Array(holds))) {
-    inserted.emplace(row[0].c_str(), absl::FromUnixMicros(row[1].as<std::int64_t>()));
-  }
-  return inserted;
+  return std::tuple(Array(ids), Array(skus), Array(quantities), Array(prices), Array(currencies), Array(users),
+                    Array(expiries));
 }
 
-// Takes the units of the new holds; returns the ids of those that another instance wrote meanwhile.
-std::vector<std::string> Take(Transaction& transaction, std::span<const ReserveCommand> commands,
-                              const std::vector<std::size_t>& chosen, const Stocks& stocks,
-                              std::vector<ReserveResult>& results) {
-  const auto inserted = InsertHolds(transaction, commands, chosen, stocks, results);
-  std::vector<std::string> lost;
+// Takes the units of the chosen commands' holds.
+void TakeUnits(Transaction& transaction, std::span<const ReserveCommand> commands,
+               const std::vector<std::size_t>& chosen, const Stocks& stocks) {
   Changes changes;
   Purchases purchases;
   for (const std::size_t i : chosen) {
     const ReserveCommand& command = commands[i];
-    const auto it = inserted.find(command.order_id);
-    if (it == inserted.end()) {
-      lost.push_back(command.order_id);
-      continue;
-    }
-    results[i].hold.expires_at = it->second;
     for (const Line& line : command.lines) {
       changes[line.sku].available -= line.quantity;
       changes[line.sku].reserved += line.quantity;
@@ -226,6 +231,29 @@ std::vector<std::string> Take(Transaction& transaction, std::span<const ReserveC
     if (BecomesLow(available, change.available, stock.threshold)) low.push_back({sku, available, stock.threshold});
   }
   AppendLowStock(transaction, low);
+}
+
+// Writes the holds of the chosen commands; returns the ids of those that another instance wrote meanwhile.
+std::vector<std::string> Take(Transaction& transaction, Care care, std::span<const ReserveCommand> commands,
+                              std::vector<std::size_t> chosen, const Found& found,
+                              const std::vector<ReserveResult>& results) {
+  if (chosen.empty()) return {};
+  const auto columns = Columns(commands, chosen, found.stocks, results);
+  std::vector<std::string> lost;
+  if (care == Care::kHope) {
+    std::apply([&](const auto&... column) { transaction.Defer(kInsertNewHolds, column...); }, columns);
+  } else {
+    std::set<std::string> inserted;
+    const auto rows =
+        std::apply([&](const auto&... column) { return transaction.Run(kInsertHolds, column...); }, columns);
+    for (const auto& row : rows) inserted.insert(row[0].c_str());
+    std::erase_if(chosen, [&](std::size_t i) {
+      const bool raced = !inserted.contains(commands[i].order_id);
+      if (raced) lost.push_back(commands[i].order_id);
+      return raced;
+    });
+  }
+  TakeUnits(transaction, commands, chosen, found.stocks);
   return lost;
 }
 
@@ -242,22 +270,23 @@ absl::StatusOr<std::vector<ReserveResult>> HoldStore::Reserve(std::span<const Re
     for (const Line& line : commands[i].lines) skus.insert(line.sku);
   }
   std::vector<ReserveResult> results;
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+  const absl::Status status = session_.TransactHopefully([&](Transaction& transaction, Care care) {
     results.assign(commands.size(), {});
-    Holds holds;
-    Stocks stocks;
-    LockBoth(transaction, ids, skus, holds, stocks);
-    Purchased purchased = ReadPurchased(transaction, commands, stocks);
+    Found found = LockBoth(transaction, ids, skus);
+    Purchased purchased = ReadPurchased(transaction, commands, found.stocks);
     std::vector<std::size_t> chosen;
     for (const std::string& id : ids) {
       const std::size_t i = first.at(id);
-      const auto hold = holds.find(id);
-      const auto answer = hold == holds.end() ? std::nullopt : Answer(hold->second, commands[i]);
-      results[i] = answer.has_value() ? *answer : Decide(commands[i], stocks, purchased);
-      if (!answer.has_value() && results[i].outcome == Outcome::kOk) chosen.push_back(i);
+      const auto hold = found.holds.find(id);
+      const auto answer = hold == found.holds.end() ? std::nullopt : Answer(hold->second, commands[i]);
+      results[i] = answer.has_value() ? *answer : Decide(commands[i], found.stocks, purchased);
+      if (answer.has_value() || results[i].outcome != Outcome::kOk) continue;
+      results[i].hold.expires_at = found.now + commands[i].hold;
+      chosen.push_back(i);
+      if (hold != found.holds.end()) care = Care::kLook;  // the row of a hold that has expired is taken over
     }
-    const std::vector<std::string> lost = Take(transaction, commands, chosen, stocks, results);
-    holds = LockHolds(transaction, lost);
+    const std::vector<std::string> lost = Take(transaction, care, commands, chosen, found, results);
+    const Holds holds = LockHolds(transaction, lost);
     for (const std::string& id : lost) {
       const std::size_t i = first.at(id);
       const auto hold = holds.find(id);

@@ -9,19 +9,28 @@ namespace flotilla::notify {
 namespace {
 
 using postgres::Array;
+using postgres::Care;
 using postgres::Statement;
 using postgres::Transaction;
 
 // Handled events are inserted by id, users counted up by id: two instances that were given the same events wait for
 // each other in one order. Simple statements in a row: joins of a batch with itself grow with its square.
+const Statement kHandleNew = {"handle_new", R"(
+    INSERT INTO handled_event (event_id) SELECT * FROM unnest($1::text[]))"};
 const Statement kHandle = {"handle", R"(
     INSERT INTO handled_event (event_id) SELECT * FROM unnest($1::text[])
     ON CONFLICT (event_id) DO NOTHING RETURNING event_id)"};
 
+#define MAILBOX_COLUMNS "m.user_id, m.last, m.language, m.muted_types, m.muted_channels, m.endpoints"
+// The array is sorted and drives the look-ups, so rows are locked in its order.
+const Statement kCountKnown = {"count_known", R"(
+    UPDATE mailbox m SET last = m.last + i.more FROM unnest($1::text[], $2::bigint[]) AS i(user_id, more)
+    WHERE m.user_id = i.user_id RETURNING )" MAILBOX_COLUMNS};
 const Statement kCount = {"count", R"(
     INSERT INTO mailbox AS m (user_id, last) SELECT * FROM unnest($1::text[], $2::bigint[])
     ON CONFLICT (user_id) DO UPDATE SET last = m.last + excluded.last
-    RETURNING user_id, last, language, muted_types, muted_channels, endpoints)"};
+    RETURNING )" MAILBOX_COLUMNS};
+#undef MAILBOX_COLUMNS
 
 const Statement kWrite = {"write", R"(
     INSERT INTO notification (user_id, sequence, event_id, type, order_id, text, occurred_at, channels)
@@ -60,10 +69,14 @@ const Statement kBury = {"bury", R"(
 
 // Those whose event is handled by this transaction and by no other, the batch's own repeats left out; in order of
 // arrival.
-std::vector<Notification> Fresh(Transaction& transaction, const std::vector<Notification>& notifications) {
+std::vector<Notification> Fresh(Transaction& transaction, Care care, const std::vector<Notification>& notifications) {
   std::set<std::string_view> ids;
   for (const Notification& n : notifications) ids.insert(n.event_id);
   const std::vector<std::string_view> sorted(ids.begin(), ids.end());
+  if (care == Care::kHope && sorted.size() == notifications.size()) {
+    transaction.Defer(kHandleNew, Array(sorted));
+    return notifications;
+  }
   std::set<std::string> fresh;
   for (const auto& row : transaction.Run(kHandle, Array(sorted))) fresh.insert(row[0].c_str());
   std::vector<Notification> out;
@@ -81,23 +94,35 @@ struct Mailbox {
   bool has_endpoints = false;
 };
 
-// Gives each notification its number in its user's list, its words and its channels.
-std::map<std::string, Mailbox> Address(Transaction& transaction, std::vector<Notification>& notifications) {
-  std::map<std::string, std::int64_t> counts;
-  for (const Notification& n : notifications) ++counts[n.user_id];
+using Mailboxes = std::map<std::string, Mailbox>;    // by user
+using Counts = std::map<std::string, std::int64_t>;  // new notifications, by user
+
+// Counts mailboxes up and adds those that the statement returns.
+void CountUp(Transaction& transaction, const Statement& statement, const Counts& counts, Mailboxes& mailboxes) {
   std::vector<std::string> users;
   std::vector<std::int64_t> more;
   for (const auto& [user, count] : counts) {
     users.push_back(user);
     more.push_back(count);
   }
-  std::map<std::string, Mailbox> mailboxes;
-  for (const auto& row : transaction.Run(kCount, Array(users), Array(more))) {
+  for (const auto& row : transaction.Run(statement, Array(users), Array(more))) {
     const std::string user = row[0].c_str();
     mailboxes[user] = {.next = row[1].as<std::int64_t>() - counts.at(user) + 1,
                        .preferences = PreferencesFrom(row[2], row[3], row[4]),
                        .has_endpoints = row[5].as<int>() > 0};
   }
+}
+
+// Gives each notification its number in its user's list, its words and its channels.
+Mailboxes Address(Transaction& transaction, Care care, std::vector<Notification>& notifications) {
+  Counts counts;
+  for (const Notification& n : notifications) ++counts[n.user_id];
+  Mailboxes mailboxes;
+  if (care == Care::kHope) {
+    CountUp(transaction, kCountKnown, counts, mailboxes);
+    std::erase_if(counts, [&](const auto& count) { return mailboxes.contains(count.first); });
+  }
+  if (!counts.empty()) CountUp(transaction, kCount, counts, mailboxes);
   for (Notification& n : notifications) {
     Mailbox& mailbox = mailboxes.at(n.user_id);
     n.sequence = mailbox.next++;
@@ -122,8 +147,7 @@ void Write(Transaction& transaction, const std::vector<Notification>& notificati
 }
 
 // Few users have webhooks, so most batches cost nothing here.
-bool Deliver(Transaction& transaction, const std::vector<Notification>& notifications,
-             const std::map<std::string, Mailbox>& mailboxes) {
+bool Deliver(Transaction& transaction, const std::vector<Notification>& notifications, const Mailboxes& mailboxes) {
   std::vector<Notification> wanted;
   for (const Notification& n : notifications) {
     if ((n.channels & kWebhook) != 0 && mailboxes.at(n.user_id).has_endpoints) wanted.push_back(n);
@@ -134,7 +158,7 @@ bool Deliver(Transaction& transaction, const std::vector<Notification>& notifica
   return true;
 }
 
-void Tell(Transaction& transaction, const std::map<std::string, Mailbox>& mailboxes) {
+void Tell(Transaction& transaction, const Mailboxes& mailboxes) {
   std::vector<std::string> payloads;
   std::size_t count = 0;
   for (const auto& [user, mailbox] : mailboxes) {
@@ -159,12 +183,12 @@ std::int64_t Bury(Transaction& transaction, const std::vector<DeadLetter>& lette
 
 }  // namespace
 
-Applied Apply(Transaction& transaction, const Batch& batch) {
+Applied Apply(Transaction& transaction, Care care, const Batch& batch) {
   Applied applied;
   if (!batch.notifications.empty()) {
-    std::vector<Notification> fresh = Fresh(transaction, batch.notifications);
+    std::vector<Notification> fresh = Fresh(transaction, care, batch.notifications);
     if (!fresh.empty()) {
-      const std::map<std::string, Mailbox> mailboxes = Address(transaction, fresh);
+      const Mailboxes mailboxes = Address(transaction, care, fresh);
       Write(transaction, fresh);
       applied.deliveries = Deliver(transaction, fresh, mailboxes);
       Tell(transaction, mailboxes);

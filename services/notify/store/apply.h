@@ -20,6 +20,6 @@ struct Applied {
 // Stores what comes from events that were not handled before, and the events as handled: notifications in their users'
 // words, with a delivery for each webhook that wants them, and dead letters. Ids and texts are free of NUL and valid
 // UTF-8; users are names (see validation.h). What the batch repeats counts once.
-Applied Apply(postgres::Transaction& transaction, const Batch& batch);
+Applied Apply(postgres::Transaction& transaction, postgres::Care care, const Batch& batch);
 
 }  // namespace flotilla::notify

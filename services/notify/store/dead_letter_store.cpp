@@ -63,7 +63,7 @@ absl::StatusOr<bool> DeadLetterStore::Redeliver(const std::string& event_id, con
     found = transaction.Run(kRemove, event_id).affected_rows() > 0;
     if (!found) return absl::OkStatus();
     transaction.Run(kForget, event_id);
-    Apply(transaction, batch);
+    Apply(transaction, postgres::Care::kLook, batch);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

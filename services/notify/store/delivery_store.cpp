@@ -82,7 +82,7 @@ void Disable(Transaction& transaction, const Endpoint& endpoint, const std::stri
        .type = "webhook.disabled",
        .values = {{"url", endpoint.url}, {"reason", reason}},
        .occurred_at = absl::Now()});
-  Apply(transaction, notice);
+  Apply(transaction, postgres::Care::kLook, notice);
 }
 
 }  // namespace

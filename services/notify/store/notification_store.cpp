@@ -21,8 +21,8 @@ const Statement kRead = {"read", "SELECT q.place, " NOTIFICATION_COLUMNS R"(
 absl::StatusOr<Applied> NotificationStore::Apply(const Batch& batch) {
   Applied applied;
   if (batch.notifications.empty() && batch.dead_letters.empty()) return applied;
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
-    applied = notify::Apply(transaction, batch);
+  const absl::Status status = session_.TransactHopefully([&](Transaction& transaction, postgres::Care care) {
+    applied = notify::Apply(transaction, care, batch);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

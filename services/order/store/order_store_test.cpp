@@ -72,6 +72,19 @@ TEST_F(OrderStoreTest, PlacesOnceAndFindsAgain) {
   EXPECT_EQ(Count("SELECT count(*) FROM saga WHERE id::text = '" + order.order_id + "'"), 1);
 }
 
+TEST_F(OrderStoreTest, ARepeatDoesNotHoldUpItsBatch) {
+  const Order old = MakeOrder("eva", "old"), fresh = MakeOrder("eva", "new");
+  ASSERT_TRUE(store.Place(std::vector{MakePlacement(old)}).ok());
+  const auto placed = store.Place(std::vector{MakePlacement(old), MakePlacement(fresh)});
+  ASSERT_TRUE(placed.ok()) << placed.status();
+  EXPECT_EQ(*(*placed)[0].existing, old);
+  EXPECT_FALSE((*placed)[1].existing.has_value());
+  for (const Order& order : {old, fresh}) {
+    EXPECT_EQ(Count("SELECT count(*) FROM event WHERE stream_id = '" + order.order_id + "'"), 1);
+    EXPECT_EQ(Count("SELECT count(*) FROM saga WHERE id::text = '" + order.order_id + "'"), 1);
+  }
+}
+
 TEST_F(OrderStoreTest, ReadsOnlyTheUsersOwn) {
   const Order order = MakeOrder("bea", "k1");
   ASSERT_TRUE(store.Place(std::vector{MakePlacement(order)}).ok());
