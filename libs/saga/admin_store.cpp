@@ -48,7 +48,7 @@ const Statement kUnpark = {"saga_admin_unpark", R"(
     SET reason = CASE WHEN $3::boolean AND parked_from = 0 THEN 'COMPENSATED_BY_OPERATOR' ELSE reason END,
         direction = CASE WHEN $3::boolean THEN 1 ELSE parked_from END,
         parked_from = NULL, parked_step = '', error = '', compensable = false, fence = fence + 1,
-        lease_until = now() - interval '1 microsecond'
+        owner = '', lease_until = now() - interval '1 microsecond'
     WHERE type = $1 AND id = $2)"};
 
 const Statement kArchive = {"saga_admin_archive", R"(

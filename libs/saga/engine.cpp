@@ -60,7 +60,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
       }
       known.push_back({definition.type, definition.version});
     }
-    renewer = std::thread([this] { RenewLeases(); });
+    renewer = std::thread([this] { RenewLease(); });
   }
 
   const Definition* Find(const std::string& type, int version) const {
@@ -109,43 +109,47 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     ended.notify_all();
   }
 
-  // ---- leases ----
+  // ---- the lease ----
 
   // Most sagas end long before a third of their lease and cost nothing here. Nothing else runs on this thread: what is
-  // slow would let leases run out.
-  void RenewLeases() {
-    Store store(postgres::Named(options.postgres, "saga leases"));
-    store.Renew({}, options.lease).status().IgnoreError();  // connects before the first lease depends on it
+  // slow would let the lease run out.
+  void RenewLease() {
+    Store store(postgres::Named(options.postgres, "saga lease"));
+    store.Renew(options.owner, options.lease).status().IgnoreError();  // connects before a saga depends on it
     while (!stop_renewing.WaitFor(options.lease / 3)) {
-      std::vector<std::shared_ptr<Flight>> slow;
-      std::vector<Record> records;
-      {
-        const absl::Time limit = absl::Now() - options.lease / 3;
-        std::lock_guard lock(mutex);
-        in_flight_gauge.Set(static_cast<double>(flights.size()));
-        for (const auto& flight : flights) {
-          if (flight->started > limit || flight->lost.load()) continue;
-          slow.push_back(flight);
-          records.push_back(flight->record);
-        }
-      }
-      if (!slow.empty()) {
-        const auto kept = store.Renew(records, options.lease);
-        // Unreachable is not lost: steps are idempotent, and the end is fenced.
-        if (kept.ok()) {
-          for (std::size_t i = 0; i < slow.size(); ++i) {
-            if (!(*kept)[i]) slow[i]->lost.store(true);
-          }
-        }
-      }
+      const std::vector<std::shared_ptr<Flight>> slow = FlightsBefore(absl::Now() - options.lease / 3);
+      if (slow.empty()) continue;
+      const absl::StatusOr<bool> held = store.Renew(options.owner, options.lease);
+      if (held.ok() && !*held) MarkLost(store, slow);
     }
     // What still runs is free for others at once.
-    std::vector<Record> records;
-    {
-      std::lock_guard lock(mutex);
-      for (const auto& flight : flights) records.push_back(flight->record);
+    const auto rest = FlightsBefore(absl::InfiniteFuture());
+    store.Leave(options.owner, Records(rest)).IgnoreError();
+  }
+
+  std::vector<std::shared_ptr<Flight>> FlightsBefore(absl::Time limit) {
+    std::vector<std::shared_ptr<Flight>> found;
+    std::lock_guard lock(mutex);
+    in_flight_gauge.Set(static_cast<double>(flights.size()));
+    for (const auto& flight : flights) {
+      if (flight->started <= limit && !flight->lost.load()) found.push_back(flight);
     }
-    if (!records.empty()) store.Renew(records, -absl::Seconds(1)).status().IgnoreError();
+    return found;
+  }
+
+  static std::vector<Record> Records(const std::vector<std::shared_ptr<Flight>>& some) {
+    std::vector<Record> records;
+    for (const auto& flight : some) records.push_back(flight->record);
+    return records;
+  }
+
+  // Saves work only: steps are idempotent, and the end is fenced.
+  static void MarkLost(Store& store, const std::vector<std::shared_ptr<Flight>>& slow) {
+    const absl::StatusOr<std::vector<bool>> held = store.Held(Records(slow));
+    if (!held.ok()) return;
+    for (std::size_t i = 0; i < slow.size(); ++i) {
+      if (!(*held)[i]) slow[i]->lost.store(true);
+    }
   }
 
   // ---- recovery ----
@@ -189,7 +193,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
       for (Claimed& item : *claimed) {
         ++recovering;
         lag_histogram.Observe(absl::ToDoubleSeconds(item.waited));
-        // In flight from here on: its lease is renewed while it waits for a busy executor.
+        // In flight from here on: the lease is renewed while it waits for a busy executor.
         async::Spawn(*executors[next++ % executors.size()], Resume(shared_from_this(), Enter(std::move(item.record))));
       }
     }

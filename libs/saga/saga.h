@@ -5,9 +5,9 @@
 // runs. Steps are idempotent by (saga id, step), so recovery simply runs them again from the start of the current
 // direction.
 //
-// A record carries a claim (owner, lease_until, fence). The creator owns it from birth; when the lease runs out any
-// instance claims it, many at a time, with FOR UPDATE SKIP LOCKED. A write by an owner whose fence is old changes
-// nothing.
+// A record carries a claim (owner, lease_until, fence). The creator owns it from birth; when its lease and its owner's
+// have run out any instance claims it, many at a time, with FOR UPDATE SKIP LOCKED. Only owners' leases are renewed. A
+// write by an owner whose fence is old changes nothing.
 #pragma once
 
 #include <cstdint>
@@ -96,8 +96,9 @@ void EndAll(postgres::Transaction& transaction, std::span<const Record> records)
 
 struct EngineOptions {
   postgres::Options postgres;
-  std::string owner;                                // this instance's id, new at every start
-  absl::Duration lease = absl::Milliseconds(1500);  // renewed for running sagas at a third of it
+  std::string owner;  // this instance's id, new at every start
+  absl::Duration lease =
+      absl::Milliseconds(1500);  // of records, and of their owner while any is older than a third of it
   absl::Duration scan_interval = absl::Milliseconds(250);
   std::size_t claim_batch = 500;
   std::size_t max_recovering = 2000;  // recovered sagas in flight

@@ -26,8 +26,11 @@ const Statement kClaim = {"saga_claim", R"(
            (extract(epoch FROM age) * 1000000)::bigint
     FROM saga_claim($1, $2::bigint * interval '1 microsecond', $3::text[], $4::int))"};
 
-const Statement kRenew = {"saga_renew", R"(
-    SELECT saga_renew($1::text[], $2::text[], $3::bigint[], $4::bigint * interval '1 microsecond'))"};
+const Statement kRenew = {"saga_renew", "SELECT saga_renew($1, $2::bigint * interval '1 microsecond')"};
+
+const Statement kHeld = {"saga_held", "SELECT saga_held($1::text[], $2::text[], $3::bigint[])"};
+
+const Statement kLeave = {"saga_leave", "SELECT saga_leave($1, $2::text[], $3::text[], $4::bigint[])"};
 
 const Statement kDecide = {"saga_decide",
                            "SELECT saga_decide($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::text[], "
@@ -51,6 +54,10 @@ const Statement kDropArchive = {"saga_drop_archive", R"(
            WHERE archived_at < now() - $1::bigint * interval '1 microsecond'
            ORDER BY archived_at LIMIT 1000 FOR UPDATE SKIP LOCKED) old
     WHERE a.type = old.type AND a.id = old.id AND a.archived_at = old.archived_at)"};
+
+const Statement kDropOwners = {"saga_drop_owners", R"(
+    DELETE FROM saga_owner WHERE owner = ANY (ARRAY(
+      SELECT owner FROM saga_owner WHERE lease_until < now() - interval '1 day' LIMIT 1000 FOR UPDATE SKIP LOCKED)))"};
 
 const Statement kSummarize = {"saga_summarize", R"(
     SELECT count(*) FILTER (WHERE direction < 2), count(*) FILTER (WHERE direction = 2),
@@ -137,18 +144,35 @@ absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl
   return claimed;
 }
 
-absl::StatusOr<std::vector<bool>> Store::Renew(std::span<const Record> records, absl::Duration lease) {
-  Keys keys;
-  for (const Record& record : records) keys.Add(record);
-  std::vector<bool> held;
+absl::StatusOr<bool> Store::Renew(const std::string& owner, absl::Duration lease) {
+  bool held = false;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
-    held = Matched(transaction.Run(kRenew, Array(keys.types), Array(keys.ids), Array(keys.fences),
-                                   absl::ToInt64Microseconds(lease)),
-                   records.size());
+    held = transaction.Run(kRenew, owner, absl::ToInt64Microseconds(lease))[0][0].as<bool>();
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
   return held;
+}
+
+absl::StatusOr<std::vector<bool>> Store::Held(std::span<const Record> records) {
+  Keys keys;
+  for (const Record& record : records) keys.Add(record);
+  std::vector<bool> held;
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
+    held = Matched(transaction.Run(kHeld, Array(keys.types), Array(keys.ids), Array(keys.fences)), records.size());
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return held;
+}
+
+absl::Status Store::Leave(const std::string& owner, std::span<const Record> records) {
+  Keys keys;
+  for (const Record& record : records) keys.Add(record);
+  return session_.Transact([&](Transaction& transaction) {
+    transaction.Defer(kLeave, owner, Array(keys.types), Array(keys.ids), Array(keys.fences));
+    return absl::OkStatus();
+  });
 }
 
 absl::StatusOr<std::vector<bool>> Store::Decide(std::span<const Decision> decisions) {
@@ -193,6 +217,7 @@ absl::Status Store::DropOld(absl::Duration age) {
   return session_.Transact([&](Transaction& transaction) {
     transaction.Defer(kDropHistory, absl::ToInt64Microseconds(age));
     transaction.Defer(kDropArchive, absl::ToInt64Microseconds(age));
+    transaction.Defer(kDropOwners);
     return absl::OkStatus();
   });
 }

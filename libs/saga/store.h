@@ -47,17 +47,22 @@ class Store {
  public:
   explicit Store(postgres::Options options) : session_(std::move(options)) {}
 
-  // Takes over records whose lease has run out, oldest first.
+  // Takes over records whose lease and whose owner's lease have run out, oldest first.
   absl::StatusOr<std::vector<Claimed>> Claim(const std::string& owner, absl::Duration lease,
                                              std::span<const KnownDefinition> known, std::size_t limit);
-  // Prolongs leases; true where the fence still holds. Waits for no lock: a row that another transaction holds is left
-  // as it is.
-  absl::StatusOr<std::vector<bool>> Renew(std::span<const Record> records, absl::Duration lease);
+  // Prolongs the lease of an owner, which covers all its records. False where it had run out or never was: then others
+  // may have taken records over.
+  absl::StatusOr<bool> Renew(const std::string& owner, absl::Duration lease);
+  // True where the fence still holds.
+  absl::StatusOr<std::vector<bool>> Held(std::span<const Record> records);
+  // Ends the leases of an owner and of its records. Waits for no lock: a record that another transaction holds keeps
+  // its own.
+  absl::Status Leave(const std::string& owner, std::span<const Record> records);
   // True where the fence still held.
   absl::StatusOr<std::vector<bool>> Decide(std::span<const Decision> decisions);
   absl::Status WriteHistory(const std::string& owner, std::span<const Failure> failures);
   absl::StatusOr<Summary> Summarize();
-  // Deletes what is older of the history and the archive, a thousand rows of each at most.
+  // Deletes what is older of the history and the archive, and owners long gone; a thousand rows of each at most.
   absl::Status DropOld(absl::Duration age);
 
  private:
