@@ -34,6 +34,13 @@ inline std::string Answer(const TestOrder& order, int state) {
 
 inline std::string Refusal(const std::string& reason) { return absl::StrCat(R"("reason":")", reason, R"(")"); }
 
+// A call on a payment.
+inline std::string MoneyCall(const std::string& type, const std::string& op, int order, const std::string& user,
+                             const std::string& rest) {
+  return absl::StrCat(R"({"type":")", type, R"(","op":")", op, R"(","order_id":")", Uuid(order), R"(","user":")", user,
+                      "\",", rest, "}\n");
+}
+
 inline std::string GoodLog() {
   return absl::StrCat(
       Call("invoke", "alice", "k1", "A", 1), Call("unknown", "alice", "k1", "A", 2),
@@ -46,7 +53,19 @@ inline std::string GoodLog() {
       Call("invoke", "bob", "lost", "A", 5), Call("invoke", "carol", "k1", "A", 1),
       Call("fail", "carol", "k1", "A", 2, Refusal("OUT_OF_STOCK")), Call("invoke", "carol", "k1", "A", 3),
       Call("ok", "carol", "k1", "A", 4, Answer(kCarol, 2)),
-      R"({"type":"ok","op":"cancel_order","user":"carol","time_us":"7",)", Answer(kCarol, 3), "}\n");
+      R"({"type":"ok","op":"cancel_order","user":"carol","time_us":"7",)", Answer(kCarol, 3), "}\n",
+      MoneyCall("invoke", "authorize", 7, "bob", R"("amount":50)"),
+      MoneyCall("unknown", "authorize", 7, "bob", R"("amount":50)"),
+      MoneyCall("invoke", "authorize", 7, "bob", R"("amount":50)"),
+      MoneyCall("ok", "authorize", 7, "bob", R"("amount":50,"moved":50)"),
+      MoneyCall("invoke", "capture", 7, "", R"("amount":30)"),
+      MoneyCall("ok", "capture", 7, "", R"("amount":30,"moved":30)"),
+      MoneyCall("invoke", "void", 7, "", R"("amount":0)"),
+      MoneyCall("fail", "void", 7, "", R"("reason":"ALREADY_CAPTURED")"),
+      MoneyCall("invoke", "refund", 7, "", R"("key":"r1")"),
+      MoneyCall("ok", "refund", 7, "", R"("key":"r1","moved":30)"),
+      MoneyCall("invoke", "charge", 0, "bob", R"("amount":9000)"),
+      MoneyCall("fail", "charge", 0, "bob", R"("amount":9000,"reason":"INSUFFICIENT_FUNDS")"));
 }
 
 class CheckerTest : public testing::Test {

@@ -11,7 +11,7 @@ TEST_F(CheckerTest, SoundFleetPasses) {
   EXPECT_THAT(Violated(), testing::IsEmpty()) << text_;
   EXPECT_EQ(text_,
             "I1 ok: 2 SKUs\n"
-            "I2 ok: 8 transfers\n"
+            "I2 ok: 19 transfers, 6 calls of clients\n"
             "I3 ok: 5 keys of the client log\n"
             "I4 ok: 12 events, 1 of inventory, 1 of payment\n"
             "I5 ok: 5 orders\n"

@@ -3,6 +3,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "absl/strings/numbers.h"
@@ -58,7 +59,15 @@ absl::Status Add(const Struct& line, ClientLog& log) {
   } else if (type != "invoke") {
     return absl::InvalidArgumentError(absl::StrCat("type \"", type, "\" is none"));
   }
-  if (op == "create_order") {
+  constexpr absl::string_view kMoneyOps[] = {"charge", "authorize", "capture", "void", "refund"};
+  if (std::find(std::begin(kMoneyOps), std::end(kMoneyOps), op) != std::end(kMoneyOps)) {
+    log.money[entry.order_id].push_back({.fate = entry.fate,
+                                         .op = op,
+                                         .user = Text(line, "user"),
+                                         .key = Text(line, "key"),
+                                         .amount = Number(line, "amount"),
+                                         .moved = Number(line, "moved")});
+  } else if (op == "create_order") {
     log.creates[{Text(line, "user"), Text(line, "key")}].push_back(std::move(entry));
   } else if (op != "cancel_order") {
     return absl::InvalidArgumentError(absl::StrCat("op \"", op, "\" is none"));

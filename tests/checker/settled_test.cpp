@@ -26,7 +26,8 @@ std::vector<Bug> Bugs() {
       {"CancelledButCharged",
        6,
        {{"payment", "DELETE FROM transfer WHERE transfer_id = 31;" + AddToAccount(2, 250) + AddToAccount(5, -250) +
-                        "DELETE FROM refund; UPDATE charge SET state = 1, refunded = 0" + WhereOrder(3)}},
+                        "DELETE FROM refund" + WhereOrder(3) + "UPDATE charge SET state = 1, refunded = 0" +
+                        WhereOrder(3)}},
        "is CANCELLED, its charge charged"},
       {"RefundTheOrderDoesNotKnowOf",
        6,

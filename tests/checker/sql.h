@@ -1,5 +1,5 @@
-// Every table, column and key of the fleet that the checker reads. Queries named k...Problems answer one text a
-// problem.
+// Every table, column and key of the fleet that the checker reads, but for payment's (payment_sql.h). Queries named
+// k...Problems answer one text a problem.
 #pragma once
 
 namespace flotilla::checker::sql {
@@ -69,111 +69,6 @@ inline constexpr char kStockEventProblems[] = R"(
 
 inline constexpr char kReservations[] =
     "SELECT order_id, state, skus, quantities, unit_prices, currency FROM reservation";
-
-// ---- payment. account.kind: 1 wallet, 2 escrow, 3 world, 4 hold, 5 merchant, 6 platform, 7 provider; transfer.kind: 1
-// deposit, 2 charge, 3 refund, 4 authorize, 5 capture, 6 release, 7 external, 8 settle, 9 fee, 10 merchant refund, 11
-// fee refund, 12 correction; charge.state: 1 charged, 2 refused, 3 refunded, 4 voided, 5 authorized, 6 awaiting, 7
-// expired. A transfer lowers the debited account's balance.
-
-inline constexpr char kCurrencyProblems[] = R"(
-  SELECT format('%s: balances add up to %s', currency, sum(balance)) FROM account
-  GROUP BY currency HAVING sum(balance) <> 0)";
-
-inline constexpr char kAccountProblems[] = R"(
-  WITH entry AS (
-    SELECT account_id, sum(amount) AS total FROM (
-      SELECT debit_account AS account_id, -amount AS amount FROM transfer
-      UNION ALL SELECT credit_account, amount FROM transfer) e GROUP BY account_id)
-  SELECT format('account %s: ', account_id) || what
-  FROM account a FULL JOIN entry e USING (account_id), LATERAL (VALUES
-    (a.balance IS NULL, format('does not exist but moved %s', e.total)),
-    (a.balance <> coalesce(e.total, 0), format('balance is %s, its transfers come to %s', a.balance, coalesce(e.total, 0))),
-    (a.balance < 0 AND NOT a.may_go_negative, format('balance is %s', a.balance))
-  ) AS problem(bad, what) WHERE bad)";
-
-inline constexpr char kTransferProblems[] = R"(
-  SELECT format('transfer %s: ', t.transfer_id) || what
-  FROM transfer t
-  LEFT JOIN account d ON d.account_id = t.debit_account
-  LEFT JOIN account c ON c.account_id = t.credit_account, LATERAL (VALUES
-    (t.amount <= 0, format('amount is %s', t.amount)),
-    (t.debit_account = t.credit_account, 'debits and credits one account'),
-    (d.currency <> t.currency OR c.currency <> t.currency,
-     format('%s moved between accounts in %s and %s', t.currency, d.currency, c.currency))
-  ) AS problem(bad, what) WHERE bad)";
-
-// The kinds of the accounts that each kind of transfer goes between; 0: the payer's, wallet or provider.
-inline constexpr char kCauseProblems[] = R"(
-  SELECT format('transfer %s: kind %s goes from an account of kind %s to one of kind %s', t.transfer_id, t.kind, d.kind, c.kind)
-  FROM transfer t
-  JOIN account d ON d.account_id = t.debit_account
-  JOIN account c ON c.account_id = t.credit_account
-  LEFT JOIN (VALUES (1, 3, 1), (2, 1, 2), (3, 2, 0), (4, 1, 4), (5, 4, 2), (6, 4, 1), (7, 7, 2), (8, 2, 5), (9, 2, 6),
-                    (10, 5, 0), (11, 6, 0), (12, 3, 7), (12, 7, 3)) AS way(kind, debit, credit)
-    ON way.kind = t.kind AND way.debit = d.kind
-       AND (way.credit = c.kind OR way.credit = 0 AND c.kind IN (1, 7))
-  WHERE way.kind IS NULL)";
-
-// Every deposit is one transfer, and the other way round.
-inline constexpr char kDepositProblems[] = R"(
-  SELECT format('deposit %s: is not its transfer %s', coalesce(p.deposit_id, t.reference), t.transfer_id)
-  FROM deposit p
-  FULL JOIN (SELECT * FROM transfer WHERE kind = 1) t USING (transfer_id)
-  LEFT JOIN account c ON c.account_id = t.credit_account
-  WHERE (t.reference, t.amount, t.currency, c.owner) IS DISTINCT FROM (p.deposit_id, p.amount, p.currency, p.user_id))";
-
-// What each charge says of itself is what its transfers come to, kind by kind, and its refunds.
-inline constexpr char kChargeProblems[] = R"(
-  WITH moved AS (
-    SELECT reference, min(currency) AS currency, count(DISTINCT currency) AS currencies,
-           count(*) FILTER (WHERE kind IN (2, 4, 7)) AS takes,
-           coalesce(sum(amount) FILTER (WHERE kind = 2), 0) AS charged,
-           coalesce(sum(amount) FILTER (WHERE kind = 4), 0) AS authorized,
-           coalesce(sum(amount) FILTER (WHERE kind = 5), 0) AS captured,
-           coalesce(sum(amount) FILTER (WHERE kind = 6), 0) AS released,
-           coalesce(sum(amount) FILTER (WHERE kind = 7), 0) AS external,
-           coalesce(sum(amount) FILTER (WHERE kind IN (8, 9)), 0) AS settled,
-           coalesce(sum(amount) FILTER (WHERE kind = 9), 0) AS fee,
-           coalesce(sum(amount) FILTER (WHERE kind IN (3, 10, 11)), 0) AS refunded,
-           coalesce(sum(amount) FILTER (WHERE kind = 11), 0) AS fee_refunded,
-           min(credit_account) FILTER (WHERE kind IN (3, 6, 10, 11)) AS back_to,
-           max(credit_account) FILTER (WHERE kind IN (3, 6, 10, 11)) AS also_back_to
-    FROM transfer WHERE kind NOT IN (1, 12) GROUP BY reference),
-  given_back AS (SELECT order_id, sum(amount) AS amount FROM refund GROUP BY order_id)
-  SELECT format('charge of order %s: ', coalesce(c.order_id::text, m.reference)) || what
-  FROM charge c
-  FULL JOIN moved m ON m.reference = c.order_id::text
-  LEFT JOIN given_back g ON g.order_id = c.order_id
-  LEFT JOIN transfer t ON t.transfer_id = c.transfer_id
-  LEFT JOIN account p ON p.account_id = t.debit_account, LATERAL (VALUES
-    (c.order_id IS NULL, 'does not exist but money moved for it'),
-    (m.currencies > 1 OR m.currency <> c.currency, 'money moved for it in another currency'),
-    (m.takes > 1, 'was taken more than once'),
-    (c.state IN (2, 6) AND m.reference IS NOT NULL, 'money moved though nothing was taken'),
-    (c.state = 4 AND c.user_id IS NULL AND m.reference IS NOT NULL, 'is a tombstone but money moved'),
-    (c.transfer_id IS NOT NULL AND (t.reference IS DISTINCT FROM c.order_id::text OR t.kind NOT IN (2, 4, 7)
-                                    OR t.amount <> c.amount),
-     'its transfer is not what was asked for'),
-    (p.kind = 1 AND p.owner <> c.user_id OR p.kind <> CASE c.method WHEN 1 THEN 1 ELSE 7 END,
-     'somebody else paid it'),
-    (m.back_to <> t.debit_account OR m.also_back_to <> t.debit_account, 'went back to somebody else'),
-    (c.state IN (1, 3, 5) AND t.transfer_id IS NULL, 'its transfer does not exist'),
-    (c.captured <> coalesce(m.charged + m.captured + m.external, 0),
-     format('captured is %s, its transfers come to %s', c.captured, coalesce(m.charged + m.captured + m.external, 0))),
-    (coalesce(m.authorized, 0) <> coalesce(m.captured + m.released, 0) + CASE c.state WHEN 5 THEN c.amount ELSE 0 END,
-     format('%s was held, %s captured, %s released', m.authorized, m.captured, m.released)),
-    (c.refunded <> coalesce(m.refunded, 0),
-     format('refunded is %s, its transfers come to %s', c.refunded, coalesce(m.refunded, 0))),
-    (c.refunded <> coalesce(g.amount, 0),
-     format('refunded is %s, its refunds come to %s', c.refunded, coalesce(g.amount, 0))),
-    (c.refunded > c.captured, format('%s refunded of %s captured', c.refunded, c.captured)),
-    ((c.settled, c.fee, c.fee_refunded) <> (coalesce(m.settled, 0), coalesce(m.fee, 0), coalesce(m.fee_refunded, 0)),
-     format('settled %s with fee %s of which %s went back, its transfers come to %s, %s and %s', c.settled, c.fee,
-            c.fee_refunded, m.settled, m.fee, m.fee_refunded))
-  ) AS problem(bad, what) WHERE bad)";
-
-inline constexpr char kTransferCount[] = "SELECT count(*) FROM transfer";
-inline constexpr char kCharges[] = "SELECT order_id, state, user_id, amount, currency, refunded FROM charge";
 
 // ---- order. orders.state: 1 RESERVED, 2 PAID, 3 CANCELLED, 4 CANCELLING, 5 AWAITING_PAYMENT, 6 REFUNDING, 7 REFUNDED,
 // 8 PARTIALLY_REFUNDED; saga.direction: 0 forward, 1 compensating, 2 parked

@@ -94,8 +94,14 @@ inline std::string Columns(const std::vector<LineFact>& lines) {
                       "'");
 }
 
-inline const std::map<std::string, int> kAccounts = {{"world", 1}, {"escrow", 2}, {"alice", 3},
-                                                     {"bob", 4},   {"carol", 5},  {"dave", 6}};
+inline const std::map<std::string, int> kWallets = {{"alice", 3}, {"bob", 4}, {"carol", 5}, {"dave", 6}};
+struct SystemAccount {
+  int id;
+  const char* owner;
+  int kind;
+};
+inline constexpr SystemAccount kSystemAccounts[] = {{1, "world", 3},     {2, "escrow", 2},    {10, "provider", 7},
+                                                    {11, "merchant", 5}, {12, "platform", 6}, {13, "hold", 4}};
 
 inline std::string Transfer(int id, int kind, int debit, int credit, std::int64_t amount,
                             const std::string& reference) {
@@ -104,9 +110,53 @@ inline std::string Transfer(int id, int kind, int debit, int credit, std::int64_
       id, ", ", kind, ", ", debit, ", ", credit, ", ", amount, ", 'EUR', '", reference, "');");
 }
 
-inline std::string Refund(const std::string& order_id, std::int64_t amount, int transfer) {
+inline std::string Refund(const std::string& order_id, std::int64_t amount, int transfer,
+                          const std::string& refund_id = "") {
   return absl::StrCat("INSERT INTO refund (order_id, refund_id, amount, currency, transfer_id) VALUES ('", order_id,
-                      "', '', ", amount, ", 'EUR', ", transfer, ");");
+                      "', '", refund_id, "', ", amount, ", 'EUR', ", transfer, ");");
+}
+
+inline std::string Account(int id, const std::string& owner, int kind) {
+  return absl::StrCat(
+      "INSERT INTO account (account_id, owner, kind, currency, may_go_negative, balance) SELECT ", id, ", '", owner,
+      "', ", kind, ", 'EUR', ", kind, " IN (3, 7), coalesce(sum(CASE WHEN credit_account = ", id,
+      " THEN amount ELSE -amount END), 0) FROM transfer WHERE ", id, " IN (credit_account, debit_account);");
+}
+
+// Paid to the external provider, a third refunded, the rest settled, then refunded, too: of an order that was given up
+// meanwhile. The provider's statement has the charge and the first refund, and a payment of a stranger that an operator
+// corrected.
+inline std::string ExternalPayment(const std::string& id) {
+  return absl::StrCat(
+      Transfer(60, 7, 10, 2, 300, id), Transfer(61, 3, 2, 10, 100, id), Transfer(62, 8, 2, 11, 195, id),
+      Transfer(63, 9, 2, 12, 5, id), Transfer(64, 10, 11, 10, 195, id), Transfer(65, 11, 12, 10, 5, id),
+      Refund(id, 100, 61, "r1"), Refund(id, 200, 64, "r2"),
+      "INSERT INTO charge (order_id, state, user_id, amount, currency, method, provider_reference, transfer_id, "
+      "captured, refunded, settled, fee, fee_refunded, event_count) VALUES ('",
+      id, "', 3, 'erin', 300, 'EUR', 2, 'pay_6', 60, 300, 300, 200, 5, 5, 1);",
+      "INSERT INTO provider_event (event_id, order_id, succeeded, amount, currency) VALUES ('evt', '", id,
+      "', true, 300, 'EUR');",
+      // Not told to anybody.
+      "INSERT INTO event (stream_id, sequence, event_id, type, data, occurred_at) VALUES ('", id,
+      "', 1, 'a/1', 'payment.succeeded', '', now());",
+      "INSERT INTO provider_statement (statement_id, period_start, period_end, digest, lines, state, reconciled_at) "
+      "VALUES ('s', '2026-01-01', '2026-01-02', decode(repeat('00', 32), 'hex'), 3, 2, now());",
+      "INSERT INTO statement_line (statement_id, line, provider_reference, kind, amount, currency, occurred_at, "
+      "transfer_id) VALUES ('s', 2, 'pay_6', 1, 300, 'EUR', now(), 60), ('s', 3, 'pay_6', 2, 100, 'EUR', now(), 61), "
+      "('s', 4, 'stranger', 1, 7, 'EUR', now(), NULL);",
+      "INSERT INTO difference (statement_id, class, line, provider_reference, kind, theirs, ours, currency, state, "
+      "operator, note, correction_id, closed_at) VALUES ('s', 1, 4, 'stranger', 1, 7, 0, 'EUR', 3, 'olga', 'why', 70, "
+      "now());",
+      Transfer(70, 12, 10, 1, 7, "1"));
+}
+
+// What clients asked payment for themselves (GoodLog): held, captured in part, refunded.
+inline std::string Authorization(const std::string& id) {
+  return absl::StrCat(Transfer(80, 4, 4, 13, 50, id), Transfer(81, 5, 13, 2, 30, id), Transfer(82, 6, 13, 4, 20, id),
+                      Transfer(83, 3, 2, 4, 30, id), Refund(id, 30, 83, "r1"),
+                      "INSERT INTO charge (order_id, state, user_id, amount, currency, transfer_id, captured, "
+                      "refunded) VALUES ('",
+                      id, "', 3, 'bob', 50, 'EUR', 80, 30, 30);");
 }
 
 class World {
@@ -147,29 +197,24 @@ class World {
         kPear, "', 1, '", kPear, "/1', 'stock.low', '', now());");
     sql["notify"] +=
         Handled(absl::StrCat("inventory:", kPear, "/1")) + News(1, absl::StrCat("inventory:", kPear, "/1"));
-    // Not told to anybody.
-    sql["payment"] +=
-        "INSERT INTO event (stream_id, sequence, event_id, type, data, occurred_at) VALUES ('a', 1, 'a/1', "
-        "'payment.succeeded', '', now());";
+    sql["payment"] += ExternalPayment(Uuid(6)) + Authorization(Uuid(7));
     int deposit = 0;
-    for (const auto& [owner, id] : kAccounts) {
-      if (id < 3) continue;
+    for (const auto& [owner, id] : kWallets) {
       ++deposit;
       sql["payment"] += Transfer(deposit, 1, 1, id, 2000, absl::StrCat("d", deposit));
       absl::StrAppend(&sql["payment"],
                       "INSERT INTO deposit (deposit_id, user_id, amount, currency, transfer_id) VALUES ('d", deposit,
                       "', '", owner, "', 2000, 'EUR', ", deposit, ");");
     }
-    for (const auto& [owner, id] : kAccounts) {
-      absl::StrAppend(
-          &sql["payment"], "INSERT INTO account (account_id, owner, kind, currency, may_go_negative, balance) SELECT ",
-          id, ", '", owner, "', ",
-          id == 1   ? 3
-          : id == 2 ? 2
-                    : 1,
-          ", 'EUR', ", id == 1 ? "true" : "false", ", coalesce(sum(CASE WHEN credit_account = ", id,
-          " THEN amount ELSE -amount END), 0) FROM transfer WHERE ", id, " IN (credit_account, debit_account);");
+    for (const auto& [owner, id] : kWallets) sql["payment"] += Account(id, owner, 1);
+    for (const SystemAccount& account : kSystemAccounts) {
+      sql["payment"] += Account(account.id, account.owner, account.kind);
     }
+    // The journal's chain and the settlement have come to the deposits' end.
+    sql["payment"] +=
+        "INSERT INTO journal_block (number, xid, transfer_id, transfers, hash) SELECT 1, xid, 4, 4, "
+        "decode(repeat('00', 32), 'hex') FROM (SELECT xid FROM transfer ORDER BY xid DESC LIMIT 1) t;"
+        "UPDATE settlement_cursor SET xid = b.xid, transfer_id = 4 FROM journal_block b;";
     for (const auto& [service, text] : sql) database(service).Query(text);
   }
 
@@ -220,7 +265,7 @@ class World {
       if (order.reservation == 2) sold_[line.sku] += line.quantity;
     }
     const bool moved = order.charge == 1 || order.charge == 3;
-    const int wallet = kAccounts.at(order.user);
+    const int wallet = kWallets.at(order.user);
     const int transfer = 10 * order.number;
     if (moved) sql["payment"] += Transfer(transfer, 2, wallet, 2, order.total(), order.id());
     if (order.charge == 3) sql["payment"] += Transfer(transfer + 1, 3, 2, wallet, order.total(), order.id());

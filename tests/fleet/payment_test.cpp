@@ -1,5 +1,4 @@
 // Refunds and external payments, on the real fleet.
-#include <csignal>
 #include <random>
 #include <thread>
 
@@ -19,6 +18,7 @@ using order::v1::ORDER_STATE_CANCELLED;
 using order::v1::ORDER_STATE_PAID;
 using order::v1::ORDER_STATE_PARTIALLY_REFUNDED;
 using order::v1::ORDER_STATE_REFUNDED;
+using payment::v1::LedgerService;
 
 class Payments : public testing::Test {
  protected:
@@ -223,8 +223,7 @@ TEST_F(Payments, AStormOfCallbacksWithPaymentKilledInItEndsEveryOrderOnce) {
     });
   }
   fleet->WaitForQuery("payment", "SELECT (count(*) > 5)::int FROM provider_event", 1, 30);
-  fleet->process("payment-1").Signal(SIGKILL);
-  fleet->process("payment-1").Wait(5);
+  fleet->Kill("payment-1");
   fleet->Restart("payment-1");
   for (auto& thread : threads) thread.join();
   for (const std::string& id : ids) EXPECT_TRUE(Becomes("storm", id, ORDER_STATE_PAID)) << id;
@@ -244,8 +243,7 @@ TEST_F(Payments, RefundsGoOnThroughAKillOfPayment) {
     for (const std::string& id : ids) Refund("kai", id, {"r", 4});
   });
   fleet->WaitForQuery("payment", "SELECT (count(*) > 3)::int FROM refund WHERE refund_id = 'r'", 1, 30);
-  fleet->process("payment-1").Signal(SIGKILL);
-  fleet->process("payment-1").Wait(5);
+  fleet->Kill("payment-1");
   fleet->Restart("payment-1");
   refunds.join();
   // Clients that got no answer ask again.
@@ -257,33 +255,25 @@ TEST_F(Payments, RefundsGoOnThroughAKillOfPayment) {
 }
 
 TEST_F(Payments, OperatorsSeeABalancedAndUntamperedLedger) {
-  auto ledger = payment::v1::LedgerService::NewStub(fleet->channel("payment-1"));
+  auto ledger = LedgerService::NewStub(fleet->channel("payment-1"));
   payment::v1::GetTrialBalanceResponse trial;
-  {
-    grpc::ClientContext context;
-    SetCall(context, "", 5000);
-    ASSERT_TRUE(ledger->GetTrialBalance(&context, {}, &trial).ok());
-  }
+  ASSERT_TRUE(Call(*ledger, &LedgerService::Stub::GetTrialBalance, "", {}, &trial).status.ok());
   EXPECT_TRUE(trial.balanced());
   EXPECT_GE(trial.lines_size(), 3);
   EXPECT_TRUE(Eventually(
       [&] {
-        grpc::ClientContext context;
-        SetCall(context, "", 5000);
         payment::v1::VerifyJournalResponse verified;
-        EXPECT_TRUE(ledger->VerifyJournal(&context, {}, &verified).ok());
+        EXPECT_TRUE(Call(*ledger, &LedgerService::Stub::VerifyJournal, "", {}, &verified).status.ok());
         EXPECT_TRUE(verified.intact()) << verified.problem();
         return verified.blocks() > 0 && verified.uncovered() == 0;
       },
       absl::Seconds(60)));
-  grpc::ClientContext context;
-  SetCall(context, "", 5000);
   payment::v1::GetStatementRequest request;
   request.set_kind(payment::v1::ACCOUNT_KIND_WALLET);
   request.set_user_id("nobody");
   request.set_currency_code("EUR");
   payment::v1::GetStatementResponse statement;
-  EXPECT_EQ(Explain(ledger->GetStatement(&context, request, &statement)).reason, "UNKNOWN_ACCOUNT");
+  EXPECT_EQ(Call(*ledger, &LedgerService::Stub::GetStatement, "", request, &statement).reason, "UNKNOWN_ACCOUNT");
 }
 
 }  // namespace

@@ -35,13 +35,11 @@ std::string Provider::Call(const Callback& callback, const std::string& secret) 
                                 callback.amount, R"(,"currency":")", callback.currency, R"("})"));
   request.set_timestamp(absl::StrCat(absl::ToUnixSeconds(absl::Now() - callback.age)));
   request.set_signature(Sign(secret, request.timestamp() + "." + request.body()));
-  grpc::ClientContext context;
-  SetCall(context, "", 5000);
   payment::v1::HandleCallbackResponse response;
-  const grpc::Status status = payments_->HandleCallback(&context, request, &response);
-  if (status.ok()) return "";
-  const std::string reason = Explain(status).reason;
-  return reason.empty() ? absl::StrCat("code ", status.error_code()) : reason;
+  const Result result =
+      fleet::Call(*payments_, &payment::v1::PaymentService::Stub::HandleCallback, "", request, &response);
+  if (result.status.ok()) return "";
+  return result.reason.empty() ? absl::StrCat("code ", result.status.error_code()) : result.reason;
 }
 
 void Provider::Storm(const std::string& reference, std::int64_t amount, unsigned seed) {

@@ -12,6 +12,7 @@
 namespace flotilla::fleet {
 namespace {
 
+using payment::v1::PaymentService;
 using payment::v1::ReconciliationService;
 
 constexpr char kHeader[] = "provider_reference,kind,amount,currency,time\n";
@@ -35,11 +36,9 @@ class Reconciliation : public testing::Test {
     request.mutable_amount()->set_currency_code("EUR");
     request.mutable_amount()->set_minor_units(amount);
     request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) + 600);
-    grpc::ClientContext context;
-    SetCall(context, "", 5000);
     payment::v1::CreatePaymentResponse response;
-    const grpc::Status status = fleet.payments()->CreatePayment(&context, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
+    const Result result = Call(*fleet.payments(), &PaymentService::Stub::CreatePayment, "", request, &response);
+    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
     return response.reference();
   }
   grpc::Status Import(const std::string& id, const std::string& csv, payment::v1::ImportStatementResponse* response) {
@@ -92,9 +91,7 @@ TEST_F(Reconciliation, LateWordsCloseDifferencesAndOperatorsTheOthers) {
 
   payment::v1::ListDifferencesRequest list;
   payment::v1::ListDifferencesResponse listed;
-  grpc::ClientContext list_context;
-  SetCall(list_context, "olga", 5000);
-  ASSERT_TRUE(stub->ListDifferences(&list_context, list, &listed).ok());
+  ASSERT_TRUE(Call(*stub, &ReconciliationService::Stub::ListDifferences, "olga", list, &listed).status.ok());
   ASSERT_EQ(listed.differences_size(), 1);
   EXPECT_EQ(listed.differences(0).provider_reference(), "stranger");
   EXPECT_EQ(listed.differences(0).class_(), payment::v1::DIFFERENCE_CLASS_MISSING_HERE);
@@ -105,9 +102,7 @@ TEST_F(Reconciliation, LateWordsCloseDifferencesAndOperatorsTheOthers) {
   resolve.set_note("paid outside of the shop");
   payment::v1::ResolveDifferenceResponse resolved;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    grpc::ClientContext context;
-    SetCall(context, "olga", 5000);
-    ASSERT_TRUE(stub->ResolveDifference(&context, resolve, &resolved).ok());
+    ASSERT_TRUE(Call(*stub, &ReconciliationService::Stub::ResolveDifference, "olga", resolve, &resolved).status.ok());
   }
   EXPECT_EQ(resolved.difference().operator_id(), "olga");
   EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM transfer WHERE kind = 12"), 1);

@@ -26,10 +26,8 @@ class StockKeepingTest : public testing::Test {
   static Response Call(grpc::Status (InventoryService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                        const Request& request, std::string* reason = nullptr,
                        const std::string& instance = "inventory-1") {
-    grpc::ClientContext context;
-    SetCall(context, "", 10000);
     Response response;
-    const Result result = Explain(((*fleet->inventory(instance)).*method)(&context, request, &response));
+    const Result result = fleet::Call(*fleet->inventory(instance), method, "", request, &response, 10000);
     if (reason != nullptr) {
       *reason = result.reason;
     } else {
