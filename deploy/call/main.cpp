@@ -12,9 +12,14 @@
 #include <vector>
 
 #include "flotilla/inventory/v1/inventory_service.pb.h"
+#include "flotilla/notify/v1/notify_admin_service.pb.h"
 #include "flotilla/notify/v1/notify_service.pb.h"
+#include "flotilla/notify/v1/webhook_service.pb.h"
 #include "flotilla/order/v1/order_service.pb.h"
+#include "flotilla/order/v1/saga_admin_service.pb.h"
+#include "flotilla/payment/v1/ledger_service.pb.h"
 #include "flotilla/payment/v1/payment_service.pb.h"
+#include "flotilla/payment/v1/reconciliation_service.pb.h"
 #include "google/protobuf/dynamic_message.h"
 #include "google/protobuf/util/json_util.h"
 #include "google/rpc/error_details.pb.h"
@@ -88,6 +93,11 @@ const pb::MethodDescriptor* FindMethod(const std::string& method) {
   flotilla::inventory::v1::Stock::descriptor();
   flotilla::payment::v1::Account::descriptor();
   flotilla::notify::v1::Notification::descriptor();
+  flotilla::order::v1::Saga::descriptor();
+  flotilla::payment::v1::Transfer::descriptor();
+  flotilla::payment::v1::Difference::descriptor();
+  flotilla::notify::v1::DeadLetter::descriptor();
+  flotilla::notify::v1::Endpoint::descriptor();
   grpc::health::v1::HealthCheckRequest::descriptor();
   google::rpc::ErrorInfo::descriptor();
   auto slash = method.find('/');
