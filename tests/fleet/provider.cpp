@@ -42,7 +42,15 @@ std::string Provider::Call(const Callback& callback, const std::string& secret) 
   return result.reason.empty() ? absl::StrCat("code ", result.status.error_code()) : result.reason;
 }
 
+void Provider::Book(payment::v1::ProviderKind kind, const std::string& reference, std::int64_t amount) {
+  absl::StrAppend(&booked_, reference, kind == payment::v1::PROVIDER_KIND_CHARGE ? ",charge," : ",refund,", amount,
+                  ",EUR,", absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()), "\n");
+}
+
+std::string Provider::Statement() const { return "provider_reference,kind,amount,currency,time\n" + booked_; }
+
 void Provider::Storm(const std::string& reference, std::int64_t amount, unsigned seed) {
+  Book(payment::v1::PROVIDER_KIND_CHARGE, reference, amount);
   std::minstd_rand random(seed);
   const Callback word{.event_id = "evt-" + reference, .reference = reference, .amount = amount};
   Callback other = word;

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "fleet/fleet.h"
+#include "flotilla/payment/v1/reconciliation_service.pb.h"
 
 namespace flotilla::fleet {
 
@@ -28,8 +29,12 @@ class Provider {
   std::string Send(const Callback& callback);
   // The same with a signature that is not the provider's.
   std::string Forge(const Callback& callback);
+  // Stands in its statement from now on: what it believes it was paid, or gave back.
+  void Book(payment::v1::ProviderKind kind, const std::string& reference, std::int64_t amount);
+  // All it booked, as the CSV file that ReconciliationService imports.
+  std::string Statement() const;
   // What a bad day brings for one payment that succeeds in the end: repeats, a forgery, a stale copy, an outcome that
-  // contradicts the first, in an order that follows from `seed`. The first honest word is success.
+  // contradicts the first, in an order that follows from `seed`. The first honest word is success. Books the payment.
   void Storm(const std::string& reference, std::int64_t amount, unsigned seed);
 
  private:
@@ -37,6 +42,7 @@ class Provider {
 
   const std::unique_ptr<payment::v1::PaymentService::Stub> payments_;
   const std::string secret_;
+  std::string booked_;  // lines of the statement
 };
 
 }  // namespace flotilla::fleet

@@ -1,18 +1,24 @@
 // The external provider's statement against the ledger, on the real fleet.
 #include <optional>
+#include <tuple>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "fleet/fleet.h"
 #include "fleet/provider.h"
 #include "flotilla/payment/v1/reconciliation_service.grpc.pb.h"
+#include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "payment/store/reconciliation_store.h"
 
 namespace flotilla::fleet {
 namespace {
 
 using payment::v1::PaymentService;
+using payment::v1::PROVIDER_KIND_CHARGE;
+using payment::v1::PROVIDER_KIND_REFUND;
 using payment::v1::ReconciliationService;
 
 constexpr char kHeader[] = "provider_reference,kind,amount,currency,time\n";
@@ -29,13 +35,13 @@ class Reconciliation : public testing::Test {
     stub = ReconciliationService::NewStub(fleet.channel("payment-1"));
   }
   // A payment that the provider is asked for; its reference.
-  std::string Ask(int number, std::int64_t amount) {
+  std::string Ask(int number, std::int64_t amount, absl::Duration time = absl::Minutes(10)) {
     payment::v1::CreatePaymentRequest request;
-    request.set_order_id(absl::StrCat("00000000-0000-7000-8000-00000000000", number));
+    request.set_order_id(absl::StrCat("00000000-0000-7000-8000-0000000000", 10 + number));
     request.set_user_id("erin");
     request.mutable_amount()->set_currency_code("EUR");
     request.mutable_amount()->set_minor_units(amount);
-    request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) + 600);
+    request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + time));
     payment::v1::CreatePaymentResponse response;
     const Result result = Call(*fleet.payments(), &PaymentService::Stub::CreatePayment, "", request, &response);
     EXPECT_TRUE(result.status.ok()) << result.status.error_message();
@@ -56,6 +62,12 @@ class Reconciliation : public testing::Test {
     }
     writer->WritesDone();
     return writer->Finish();
+  }
+  // All open ones.
+  std::vector<payment::v1::Difference> Differences() {
+    payment::v1::ListDifferencesResponse listed;
+    EXPECT_TRUE(Call(*stub, &ReconciliationService::Stub::ListDifferences, "olga", {}, &listed).status.ok());
+    return {listed.differences().begin(), listed.differences().end()};
   }
   static std::string Row(const std::string& reference, std::int64_t amount) {
     return absl::StrCat(reference, ",charge,", amount, ",EUR,",
@@ -89,15 +101,13 @@ TEST_F(Reconciliation, LateWordsCloseDifferencesAndOperatorsTheOthers) {
   ASSERT_EQ(provider->Send({.event_id = "e2", .reference = late, .amount = 200}), "");
   EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM difference WHERE state = 1", 1, 30));
 
-  payment::v1::ListDifferencesRequest list;
-  payment::v1::ListDifferencesResponse listed;
-  ASSERT_TRUE(Call(*stub, &ReconciliationService::Stub::ListDifferences, "olga", list, &listed).status.ok());
-  ASSERT_EQ(listed.differences_size(), 1);
-  EXPECT_EQ(listed.differences(0).provider_reference(), "stranger");
-  EXPECT_EQ(listed.differences(0).class_(), payment::v1::DIFFERENCE_CLASS_MISSING_HERE);
+  const auto listed = Differences();
+  ASSERT_EQ(listed.size(), 1);
+  EXPECT_EQ(listed[0].provider_reference(), "stranger");
+  EXPECT_EQ(listed[0].class_(), payment::v1::DIFFERENCE_CLASS_MISSING_HERE);
 
   payment::v1::ResolveDifferenceRequest resolve;
-  resolve.set_difference_id(listed.differences(0).difference_id());
+  resolve.set_difference_id(listed[0].difference_id());
   resolve.set_resolution(payment::v1::RESOLUTION_CORRECT);
   resolve.set_note("paid outside of the shop");
   payment::v1::ResolveDifferenceResponse resolved;
@@ -108,6 +118,103 @@ TEST_F(Reconciliation, LateWordsCloseDifferencesAndOperatorsTheOthers) {
   EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM transfer WHERE kind = 12"), 1);
   EXPECT_EQ(fleet.Query("payment", "SELECT -balance FROM account WHERE kind = 7 AND currency = 'EUR'"), 307);
   EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT state FROM provider_statement", 2, 30));
+}
+
+// What the provider believes after a day of duplicates, forgeries, lost, late, wrong and contradicting words, against
+// what the ledger made of them.
+TEST_F(Reconciliation, TheProvidersOwnStatementDiffersWhereItsWordsWentWrong) {
+  std::vector<std::string> references;
+  const auto ask = [&](absl::Duration time = absl::Minutes(10)) {
+    references.push_back(Ask(static_cast<int>(references.size()) + 1, 100, time));
+    return references.back();
+  };
+  const auto say = [&](const std::string& event, const std::string& reference, bool succeeded = true,
+                       std::int64_t amount = 100) {
+    return provider->Send({.event_id = event, .reference = reference, .succeeded = succeeded, .amount = amount});
+  };
+  for (unsigned seed = 1; seed <= 4; ++seed) provider->Storm(ask(), 100, seed);
+  // Forged: neither side has it.
+  EXPECT_EQ(provider->Forge({.event_id = "forged", .reference = ask(), .amount = 100}), "BAD_SIGNATURE");
+  // Too late, so the money goes back: once the provider knows of it, once it does not.
+  const std::string late = ask(absl::Seconds(1)), kept = ask(absl::Seconds(1));
+  ASSERT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM charge WHERE state = 7", 2, 30));
+  for (const std::string& reference : {late, kept}) {
+    EXPECT_EQ(say("late-" + reference, reference), "");
+    provider->Book(PROVIDER_KIND_CHARGE, reference, 100);
+  }
+  provider->Book(PROVIDER_KIND_REFUND, late, 100);
+  // Its word was lost.
+  const std::string lost = ask();
+  provider->Book(PROVIDER_KIND_CHARGE, lost, 100);
+  // No, then yes; yes, then no: the first word stands here, the last one there.
+  const std::string no_yes = ask(), yes_no = ask();
+  EXPECT_EQ(say("no-yes-1", no_yes, false), "");
+  EXPECT_EQ(say("no-yes-2", no_yes), "");
+  provider->Book(PROVIDER_KIND_CHARGE, no_yes, 100);
+  EXPECT_EQ(say("yes-no-1", yes_no), "");
+  EXPECT_EQ(say("yes-no-2", yes_no, false), "");
+  // It takes 101 and says so, too.
+  const std::string more = ask();
+  EXPECT_EQ(say("more-1", more), "");
+  EXPECT_EQ(say("more-2", more, true, 101), "AMOUNT_MISMATCH");
+  provider->Book(PROVIDER_KIND_CHARGE, more, 101);
+  // It takes the money twice.
+  const std::string twice = ask();
+  EXPECT_EQ(say("twice", twice), "");
+  for (int i = 0; i < 2; ++i) provider->Book(PROVIDER_KIND_CHARGE, twice, 100);
+
+  absl::SleepFor(absl::Seconds(1));  // the statement's end is in whole seconds, and all of the above before it
+  payment::v1::ImportStatementResponse imported;
+  const grpc::Status status = Import("own", provider->Statement(), &imported);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(imported.rows(), 12);
+  EXPECT_EQ(imported.matched(), 8);
+  using Line = std::tuple<payment::v1::DifferenceClass, std::string, payment::v1::ProviderKind, int, int>;
+  std::vector<Line> differences;
+  for (const auto& d : Differences()) {
+    differences.emplace_back(d.class_(), d.provider_reference(), d.kind(), d.theirs().minor_units(),
+                             d.ours().minor_units());
+  }
+  EXPECT_THAT(differences, testing::UnorderedElementsAre(
+                               Line(payment::v1::DIFFERENCE_CLASS_MISSING_HERE, lost, PROVIDER_KIND_CHARGE, 100, 0),
+                               Line(payment::v1::DIFFERENCE_CLASS_MISSING_HERE, no_yes, PROVIDER_KIND_CHARGE, 100, 0),
+                               Line(payment::v1::DIFFERENCE_CLASS_MISSING_THERE, yes_no, PROVIDER_KIND_CHARGE, 0, 100),
+                               Line(payment::v1::DIFFERENCE_CLASS_MISSING_THERE, kept, PROVIDER_KIND_REFUND, 0, 100),
+                               Line(payment::v1::DIFFERENCE_CLASS_AMOUNT_DIFFERS, more, PROVIDER_KIND_CHARGE, 101, 100),
+                               Line(payment::v1::DIFFERENCE_CLASS_DUPLICATE, twice, PROVIDER_KIND_CHARGE, 100, 0)));
+  EXPECT_EQ(fleet.Query("payment", "SELECT -balance FROM account WHERE kind = 7 AND currency = 'EUR'"), 700);
+}
+
+// Killed between storing a statement and comparing it, payment compares it by itself once it runs again.
+TEST_F(Reconciliation, AStatementThatWasOnlyStoredIsComparedOnSchedule) {
+  const std::string paid = Ask(1, 100), late = Ask(2, 200);
+  ASSERT_EQ(provider->Send({.event_id = "e1", .reference = paid, .amount = 100}), "");
+  fleet.Kill("payment-1");
+  {
+    const absl::Time now = absl::Now();
+    payment::ReconciliationStore store({.uri = fleet.DatabaseUri("payment")});
+    ASSERT_TRUE(store
+                    .Import({.statement_id = "s",
+                             .start = now - absl::Hours(1),
+                             .end = now,
+                             .lines = {{.line = 2, .reference = paid, .amount = {"EUR", 100}, .occurred_at = now},
+                                       {.line = 3, .reference = late, .amount = {"EUR", 200}, .occurred_at = now}}})
+                    .ok());
+  }
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM difference"), 0);
+  fleet.Restart("payment-1");
+  EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM difference WHERE state = 1", 1, 60));
+  EXPECT_EQ(fleet.Query("payment", "SELECT (transfer_id IS NOT NULL)::int FROM statement_line WHERE line = 2"), 1);
+  EXPECT_TRUE(fleet.WaitForQuery(
+      "notify",
+      "SELECT count(*) FROM notification WHERE user_id = 'operations' AND event_id LIKE 'payment:statement/s/%'", 1,
+      60))
+      << "nobody was told";
+  // So is it when the late word comes.
+  fleet.KillAndRestart("payment-1");
+  ASSERT_EQ(Provider(fleet.payments(), "secret").Send({.event_id = "e2", .reference = late, .amount = 200}), "");
+  EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM provider_statement WHERE state = 2", 1, 60));
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM difference WHERE state = 2"), 1);
 }
 
 }  // namespace
