@@ -22,13 +22,18 @@ std::string Sign(const std::string& secret, const std::string& text) {
   return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), size});
 }
 
+std::string ReasonOf(const Result& result) {
+  if (result.status.ok()) return "";
+  return result.reason.empty() ? absl::StrCat("code ", result.status.error_code()) : result.reason;
+}
+
 }  // namespace
 
-std::string Provider::Send(const Callback& callback) { return Call(callback, secret_); }
+std::string Provider::Send(const Callback& callback) { return ReasonOf(Call(callback, secret_)); }
 
-std::string Provider::Forge(const Callback& callback) { return Call(callback, secret_ + "?"); }
+std::string Provider::Forge(const Callback& callback) { return ReasonOf(Call(callback, secret_ + "?")); }
 
-std::string Provider::Call(const Callback& callback, const std::string& secret) {
+Result Provider::Call(const Callback& callback, const std::string& secret) {
   payment::v1::HandleCallbackRequest request;
   request.set_body(absl::StrCat(R"({"event_id":")", callback.event_id, R"(","reference":")", callback.reference,
                                 R"(","status":")", callback.succeeded ? "succeeded" : "failed", R"(","amount":)",
@@ -36,10 +41,7 @@ std::string Provider::Call(const Callback& callback, const std::string& secret) 
   request.set_timestamp(absl::StrCat(absl::ToUnixSeconds(absl::Now() - callback.age)));
   request.set_signature(Sign(secret, request.timestamp() + "." + request.body()));
   payment::v1::HandleCallbackResponse response;
-  const Result result =
-      fleet::Call(*payments_, &payment::v1::PaymentService::Stub::HandleCallback, "", request, &response);
-  if (result.status.ok()) return "";
-  return result.reason.empty() ? absl::StrCat("code ", result.status.error_code()) : result.reason;
+  return fleet::Call(*payments_, &payment::v1::PaymentService::Stub::HandleCallback, "", request, &response);
 }
 
 void Provider::Book(payment::v1::ProviderKind kind, const std::string& reference, std::int64_t amount) {

@@ -27,6 +27,8 @@ class Provider {
 
   // The reason where it was refused, "" where it was taken.
   std::string Send(const Callback& callback);
+  // The same, with the status.
+  Result Explained(const Callback& callback) { return Call(callback, secret_); }
   // The same with a signature that is not the provider's.
   std::string Forge(const Callback& callback);
   // Stands in its statement from now on: what it believes it was paid, or gave back.
@@ -38,7 +40,7 @@ class Provider {
   void Storm(const std::string& reference, std::int64_t amount, unsigned seed);
 
  private:
-  std::string Call(const Callback& callback, const std::string& secret);
+  Result Call(const Callback& callback, const std::string& secret);
 
   const std::unique_ptr<payment::v1::PaymentService::Stub> payments_;
   const std::string secret_;

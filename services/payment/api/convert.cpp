@@ -216,7 +216,12 @@ absl::Status ToStatus(Outcome outcome) {
     case Outcome::kRefused:
       return errors::Make(StatusCode::kFailedPrecondition, "CHARGE_REFUSED", "the authorization was refused");
     case Outcome::kAlreadyCaptured:
-      return errors::Make(StatusCode::kAlreadyExists, "ALREADY_CAPTURED", "the order was captured before");
+      return errors::Make(StatusCode::kFailedPrecondition, "ALREADY_CAPTURED", "it was captured: refund it instead");
+    case Outcome::kCaptureMismatch:
+      return errors::Make(StatusCode::kAlreadyExists, "CAPTURE_MISMATCH", "another amount was captured before");
+    case Outcome::kNotAuthorized:
+      return errors::Make(StatusCode::kFailedPrecondition, "NOT_AUTHORIZED",
+                          "nothing is held: the external provider is to pay");
     case Outcome::kExceedsAuthorized:
       return errors::Make(StatusCode::kFailedPrecondition, "CAPTURE_EXCEEDS_AUTHORIZED", "less than that is held");
     case Outcome::kExceedsCaptured:

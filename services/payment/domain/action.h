@@ -75,7 +75,9 @@ enum class Outcome {
   kRefunded,          // all went back already
   kExpired,           // the authorization's time has run out
   kRefused,           // the charge had been refused: there is nothing to capture
-  kAlreadyCaptured,   // by a capture of another amount, or a void that came too late
+  kAlreadyCaptured,   // a void came too late
+  kCaptureMismatch,   // captured before, another amount
+  kNotAuthorized,     // nothing is held: the external provider is to pay
   kExceedsAuthorized,
   kExceedsCaptured,  // more than is left to give back
   kRefundMismatch,   // the refund id was used with another amount

@@ -58,7 +58,7 @@ TEST(Hold, APartialCaptureReleasesTheRestAndARepeatMovesNothing) {
   EXPECT_EQ(Do(work, CaptureCommand{"o", Money{"JPY", 1}}), Outcome::kCurrencyMismatch);
   EXPECT_EQ(Do(work, CaptureCommand{"o", Eur(50)}), Outcome::kDone);
   EXPECT_EQ(Do(work, CaptureCommand{"o", Eur(50)}), Outcome::kDone);
-  EXPECT_EQ(Do(work, CaptureCommand{"o", Eur(51)}), Outcome::kAlreadyCaptured);
+  EXPECT_EQ(Do(work, CaptureCommand{"o", Eur(51)}), Outcome::kCaptureMismatch);
   EXPECT_EQ(Do(work, VoidCommand{"o"}), Outcome::kAlreadyCaptured);
   EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(80), kLater}), Outcome::kDone);
   EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(79), kLater}), Outcome::kMismatch);

@@ -67,14 +67,14 @@ ActionResult Apply(Work& work, const CaptureCommand& command) {
       break;
     case ChargeState::kCharged:
     case ChargeState::kRefunded:
-      if (amount != stored->captured) return {Outcome::kAlreadyCaptured};
+      if (amount != stored->captured) return {Outcome::kCaptureMismatch};
       return {.amount = {currency, amount}, .transfer_id = stored->transfer_id};
     case ChargeState::kExpired:
       return {Outcome::kExpired};
     case ChargeState::kRefused:
       return {Outcome::kRefused};
     case ChargeState::kAwaiting:
-      return {Outcome::kMismatch};
+      return {Outcome::kNotAuthorized};
     case ChargeState::kVoided:
       return {Outcome::kVoided};
   }
