@@ -43,7 +43,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
   auto* flow = fleet.Keep(std::make_unique<OrderFlow>(engine, *orders, *participants, *hub, payment_window));
   auto* refunds = fleet.Keep(std::make_unique<RefundFlow>(*flow, *orders, *hub));
   fleet.Keep(std::make_unique<OrderApi>(fleet.server(), *flow, *refunds, *orders, *hub));
-  auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres, engine.owner));
+  auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres));
   fleet.Keep(std::make_unique<events::Consumer>(
       events::Consumer::ConsumerOptions{
           .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},

@@ -3,9 +3,11 @@
 // check for each service; with FLOTILLA_FAULT_SUITE=all every place, each with a check of its own.
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <set>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "fleet/fleet.h"
 #include "fleet/load.h"
@@ -54,7 +56,13 @@ class Failpoint : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     fleet = new Fleet({.bin = TestFailpointBin()});
-    fleet->StartAll();
+    const std::map<std::string, std::vector<std::string>> flags = {
+        {"payment", {absl::StrCat("--provider_secrets=", kLoadProviderSecret)}},
+        {"order", {"--payment_window=2s"}},
+        {"inventory", {}},
+        {"notify", {}}};
+    for (const auto& [service, extra] : flags) fleet->Start(service, extra);
+    for (const char* instance : kInstances) fleet->WaitServing(instance);
     Load::Prepare(*fleet, kBuyers);
   }
   static void TearDownTestSuite() {
@@ -66,7 +74,7 @@ class Failpoint : public testing::Test {
   static void KillEverywhere(const std::string& instance) {
     RestartAll(*fleet, "*=trace");
     {
-      Load load(*fleet, {"order-1"}, kBuyers);
+      Load load(*fleet, {"order-1"}, kBuyers, 2000, Flows::kAll);
       ASSERT_TRUE(load.Progresses(200));
     }
     const std::set<std::string> places = Reached(*fleet, instance);
@@ -78,7 +86,7 @@ class Failpoint : public testing::Test {
       fleet->Kill(instance);
       fleet->Restart(instance, {"--failpoints=" + place + "=crash"});
       {
-        Load load(*fleet, {"order-1"}, kBuyers);
+        Load load(*fleet, {"order-1"}, kBuyers, 2000, Flows::kAll);
         EXPECT_TRUE(Eventually([&] { return !fleet->process(instance).alive(); })) << "was not reached";
         fleet->Kill(instance);
         fleet->Restart(instance);
@@ -95,9 +103,10 @@ class Failpoint : public testing::Test {
     std::cout << instance << ": killed at " << kills << " of " << places.size() << " places\n";
     if (instance != "order-1") return;
     // Of every step of every saga, there and back.
-    for (const char* step :
-         {"create.charge", "create.confirm", "create.undo_charge", "create.undo_reserve", "create.decide",
-          "create.finish", "cancel.refund", "cancel.return_stock", "cancel.finish"}) {
+    for (const char* step : {"create.charge", "create.confirm", "create.undo_charge", "create.undo_reserve",
+                             "create.decide", "create.finish", "cancel.refund", "cancel.return_stock", "cancel.finish",
+                             "open_payment.payment", "open_payment.finish", "complete_payment.confirm",
+                             "complete_payment.finish", "refund.refund", "refund.return_stock", "refund.finish"}) {
       for (const char* when : {".before", ".after"}) {
         EXPECT_TRUE(places.contains(std::string("saga.") + step + when)) << step << when;
       }
@@ -115,7 +124,7 @@ TEST_F(Failpoint, KilledAtEveryPlaceOfNotify) { KillEverywhere("notify-1"); }
 TEST_F(Failpoint, ErrorsAndLostRepliesEverywhere) {
   RestartAll(*fleet, "*=error@5;*=lost@9;*=lost@40;*=error@41");
   {
-    Load load(*fleet, {"order-1"}, kBuyers);
+    Load load(*fleet, {"order-1"}, kBuyers, 2000, Flows::kAll);
     EXPECT_TRUE(load.Progresses(500));
   }
   EXPECT_EQ(fleet->Check(), "");

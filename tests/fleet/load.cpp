@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "fleet/provider.h"
 #include "testing/eventually.h"
 
 namespace flotilla::fleet {
@@ -15,8 +16,8 @@ void Load::Prepare(Fleet& fleet, int buyers) {
   for (int i = 0; i < buyers; ++i) fleet.OpenWallet("load-user" + std::to_string(i), i % 3 == 2 ? 5 : 1000000);
 }
 
-Load::Load(Fleet& fleet, std::vector<std::string> instances, int buyers, int timeout_ms)
-    : fleet_(fleet), instances_(std::move(instances)), number_([] {
+Load::Load(Fleet& fleet, std::vector<std::string> instances, int buyers, int timeout_ms, Flows flows)
+    : fleet_(fleet), instances_(std::move(instances)), flows_(flows), number_([] {
         static int loads = 0;
         return ++loads;
       }()) {
@@ -35,22 +36,39 @@ bool Load::Progresses(int more) const {
 
 void Load::Buy(int buyer, int timeout_ms) {
   auto stub = fleet_.orders(instances_[buyer % instances_.size()]);
+  const std::string user = "load-user" + std::to_string(buyer);
   for (int n = 0; !stop_; ++n) {
     const std::string key = absl::StrCat("load", number_, "-", n);
     const std::string sku = "load" + std::to_string((buyer + n) % 10);
+    const auto method =
+        flows_ == Flows::kAll && n % 5 == 3 ? order::v1::PAYMENT_METHOD_EXTERNAL : order::v1::PAYMENT_METHOD_WALLET;
     // A client that gets no answer asks again with the same key, as the API documents.
     while (!stop_) {
-      const Result result = CreateOrder(*stub, "load-user" + std::to_string(buyer), key, {{sku, 1}}, timeout_ms);
-      if (result.status.ok() && result.order.state() == ORDER_STATE_PAID) ++paid_;
-      if (result.status.ok() && result.order.state() == ORDER_STATE_CANCELLED) ++cancelled_;
-      if (result.status.ok() && result.order.state() == ORDER_STATE_PAID && n % 5 == 4) {
-        CancelOrder(*stub, "load-user" + std::to_string(buyer), result.order.order_id());
+      const Result result = CreateOrder(*stub, user, key, {{sku, 1}}, timeout_ms, method);
+      if (result.status.ok()) {
+        if (result.order.state() == ORDER_STATE_PAID) ++paid_;
+        if (result.order.state() == ORDER_STATE_CANCELLED) ++cancelled_;
+        Follow(*stub, user, n, result.order);
+        break;
       }
-      if (result.status.ok()) break;
       ++failed_;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }
+}
+
+void Load::Follow(order::v1::OrderService::Stub& stub, const std::string& user, int n, const order::v1::Order& order) {
+  const bool paid = order.state() == ORDER_STATE_PAID;
+  if (paid && n % 5 == 4) CancelOrder(stub, user, order.order_id());
+  if (flows_ == Flows::kWallet) return;
+  if (paid && n % 5 == 1) RefundOrder(stub, user, order.order_id(), {.refund_id = "part", .amount = 3});
+  if (paid && n % 5 == 2) RefundOrder(stub, user, order.order_id(), {.refund_id = "all", .return_stock = true});
+  if (order.payment_reference().empty() || n % 3 == 0) return;  // nobody pays every third one
+  Provider provider(fleet_.payments(), kLoadProviderSecret);
+  provider.Send({.event_id = "evt-" + order.payment_reference(),
+                 .reference = order.payment_reference(),
+                 .succeeded = n % 3 == 1,
+                 .amount = order.total().minor_units()});
 }
 
 }  // namespace flotilla::fleet

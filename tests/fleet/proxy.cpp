@@ -64,7 +64,7 @@ Proxy::~Proxy() {
   shutdown(listener_, SHUT_RDWR);
   acceptor_.join();
   BreakAll();
-  for (std::thread& thread : threads_) thread.join();
+  for (Server& server : servers_) server.thread.join();
   close(listener_);
 }
 
@@ -83,7 +83,17 @@ void Proxy::Accept() {
       const std::lock_guard lock(mutex_);
       connections_.push_back(connection);
     }
-    threads_.emplace_back([this, connection] { Serve(connection); });
+    servers_.remove_if([](Server& server) {
+      const bool ended = server.ended->load();
+      if (ended) server.thread.join();
+      return ended;
+    });
+    auto ended = std::make_shared<std::atomic<bool>>(false);
+    servers_.push_back({std::thread([this, connection = std::move(connection), ended] {
+                          Serve(connection);
+                          ended->store(true);
+                        }),
+                        ended});
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,6 +33,10 @@ class Proxy {
 
  private:
   struct Connection;
+  struct Server {
+    std::thread thread;
+    std::shared_ptr<std::atomic<bool>> ended;
+  };
   void Accept();
   void Serve(std::shared_ptr<Connection> connection);
   bool Pump(Connection& connection, bool from_client, std::string& tail);
@@ -45,7 +50,7 @@ class Proxy {
   std::mutex mutex_;
   std::string cut_after_;                                 // under the mutex
   std::vector<std::shared_ptr<Connection>> connections_;  // under the mutex
-  std::vector<std::thread> threads_;                      // the acceptor's own, until it has ended
+  std::list<Server> servers_;                             // the acceptor's own, until it has ended
   std::thread acceptor_;
 };
 

@@ -71,6 +71,13 @@ Faults::Faults(World& world, std::uint64_t seed) : world_(world), random_(seed) 
       {"answers to COMMIT lost", [&] { world_.sql.CutAfter("COMMIT", 1 + static_cast<int>(random_() % 10)); }},
       {"Redis emptied", [&] { Bounce("redis"); }},
       {"NATS killed", [&] { Bounce("nats"); }},
+      {"NATS killed and its data lost",
+       [&] {
+         fleet.StopServer("nats");
+         fleet.WipeServer("nats");
+         Pause(0, 3000);
+         fleet.StartServer("nats");
+       }},
       {"etcd killed", [&] { Bounce("etcd"); }},
       {"etcd leases revoked", [&] { RevokeLeases(); }},
       {"link slow",

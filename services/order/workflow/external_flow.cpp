@@ -90,9 +90,9 @@ saga::Definition CompletePaymentSaga(Participants& participants, SagaEnd& end) {
   return saga;
 }
 
-// A lease of nothing: the first instance that looks for orphans runs the saga, within its scan interval.
-PaymentIntake::PaymentIntake(postgres::Options options, std::string saga_owner)
-    : store_(postgres::Named(std::move(options), "payments"), std::move(saga_owner), absl::ZeroDuration()),
+// Nobody's, with a lease of nothing: the first instance that looks for orphans runs the saga, within its scan interval.
+PaymentIntake::PaymentIntake(postgres::Options options)
+    : store_(postgres::Named(std::move(options), "payments"), "", absl::ZeroDuration()),
       begun_(Handled("begun")),
       repeats_(Handled("repeated")),
       unreadable_(Handled("unreadable")) {}

@@ -23,7 +23,7 @@ saga::Definition CompletePaymentSaga(Participants& participants, SagaEnd& end);
 // The handler of payment's events. Blocking; one thread at a time.
 class PaymentIntake {
  public:
-  PaymentIntake(postgres::Options options, std::string saga_owner);
+  explicit PaymentIntake(postgres::Options options);
 
   // OK: what each event asks for is begun durably, once however often it comes, by a saga that any instance recovers
   // at once. UNAVAILABLE where an order has not come so far: deliver it again.
