@@ -1,8 +1,9 @@
 // The event log, which is the outbox: one append-only table per service, written in the transaction that changes the
 // state.
 //
-//   CREATE TABLE event (see sql/event.sql): position bigint, xid xid8, stream_id text, sequence bigint, event_id text,
-//   type text, data bytea, traceparent text, occurred_at timestamptz; PRIMARY KEY (stream_id, sequence)
+//   CREATE TABLE event (see sql/): position bigint, xid xid8, stream_id text, sequence bigint, event_id text, type
+//   text, data bytea, traceparent text, occurred_at timestamptz, appended_at timestamptz; in parts by appended_at, each
+//   with a unique (stream_id, sequence)
 //
 // event_id is "<stream_id>/<sequence>": unique, and the same however often it is published.
 #pragma once
@@ -34,8 +35,8 @@ struct Event {
 // The table and the relay's cursor; the first migrations of every service that writes events.
 std::vector<postgres::Migration> LogMigrations();
 
-// Appends in the given transaction, one statement for all, deferred: it travels with COMMIT. A sequence that exists
-// fails the transaction: two writers of one stream must be serialized by the stream's own row.
+// Appends in the given transaction, one statement for all, deferred: it travels with COMMIT. Two writers of one stream
+// must be serialized by the stream's own row; a sequence that exists in the same part fails the transaction.
 void Append(postgres::Transaction& transaction, std::span<const Event> events);
 
 struct NatsOptions {
@@ -61,7 +62,7 @@ class Relay {
     NatsOptions nats;
     std::string stream;   // JetStream stream, for example "FLOTILLA_ORDER"; created where it is missing
     std::string subject;  // for example "flotilla.order.event"
-    // Of the stream, where it is created: what handlers have not fetched by then is gone.
+    // Of the stream, made so where it is another: what handlers have not fetched by then is gone there.
     absl::Duration retention = absl::Hours(7 * 24);
     std::size_t max_batch = 512;
     absl::Duration idle_poll = absl::Milliseconds(20);  // only while Wake() is not called

@@ -72,4 +72,13 @@ absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::strin
   return NatsError("stream " + stream, status, error);
 }
 
+absl::Status KeepRetention(jsCtx* js, const jsStreamConfig& current, absl::Duration retention) {
+  jsStreamConfig config = current;
+  config.MaxAge = absl::ToInt64Nanoseconds(retention);
+  if (config.MaxAge == current.MaxAge) return absl::OkStatus();
+  jsErrCode error = static_cast<jsErrCode>(0);
+  const natsStatus status = js_UpdateStream(nullptr, js, &config, nullptr, &error);
+  return status == NATS_OK ? absl::OkStatus() : NatsError(std::string("stream ") + config.Name, status, error);
+}
+
 }  // namespace flotilla::events

@@ -39,5 +39,7 @@ absl::StatusOr<JetStream> OpenJetStream(natsConnection* connection);
 
 // Creates the stream if it is missing; one that exists is left as it is configured.
 absl::Status EnsureStream(jsCtx* js, const std::string& stream, const std::string& subject, absl::Duration retention);
+// Gives a stream of this configuration another retention; all else is left as it is.
+absl::Status KeepRetention(jsCtx* js, const jsStreamConfig& current, absl::Duration retention);
 
 }  // namespace flotilla::events

@@ -2,13 +2,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <pqxx/pqxx>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "events/log.h"
+#include "events/log_reader.h"
 #include "events/stream_publisher.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
@@ -31,47 +34,14 @@ constexpr char kLock[] = "SELECT pg_try_advisory_lock(hashtextextended('flotilla
 constexpr char kCreateCursor[] =
     "INSERT INTO relay_cursor (name, snapshot, position, published) VALUES ($1, '1:1:', 0, 0) ON CONFLICT DO NOTHING";
 constexpr char kReadCursor[] =
-    "SELECT snapshot::text, draining::text, position, published, stream_created, stream_sequence,"
+    "SELECT snapshot::text, draining::text, published, stream_created, stream_sequence,"
+    " drained_of::text IS NOT DISTINCT FROM draining::text AS drained, drained_xid, drained_position,"
     " pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS ahead FROM relay_cursor WHERE name = $1";
+// `position` is read by the version before, which counts a backlog in positions: for it the backlog begins anew.
 constexpr char kMoveCursor[] =
-    "UPDATE relay_cursor SET snapshot = $2::pg_snapshot, draining = $3::pg_snapshot, position = $4, published = $5,"
-    " stream_created = $6, stream_sequence = $7 WHERE name = $1";
-
-#define EVENT_COLUMNS                                                 \
-  "position, stream_id, sequence, event_id, type, data, traceparent," \
-  " (extract(epoch FROM occurred_at) * 1000000)::bigint AS occurred_at, pg_current_snapshot() AS snapshot"
-
-// What the old snapshot did not see: transactions that began after it, and those it found in progress. Ordering by xid
-// keeps even a generic plan on the index.
-constexpr char kReadNew[] = "(SELECT " EVENT_COLUMNS
-                            " FROM event WHERE xid >= $1::xid8 ORDER BY xid LIMIT $3)"
-                            " UNION ALL (SELECT " EVENT_COLUMNS " FROM event WHERE xid = ANY ($2::xid8[]))";
-constexpr char kReadBounds[] =
-    "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM event"
-    " WHERE (xid >= $1::xid8 OR xid = ANY ($2::xid8[])) AND pg_visible_in_snapshot(xid, $3::pg_snapshot)";
-constexpr char kReadBacklog[] = "SELECT " EVENT_COLUMNS
-                                " FROM event WHERE position > $1 AND (xid >= $2::xid8 OR xid = ANY ($3::xid8[]))"
-                                " AND pg_visible_in_snapshot(xid, $4::pg_snapshot) ORDER BY position LIMIT $5";
-#undef EVENT_COLUMNS
-constexpr char kReadTime[] =
-    "SELECT position, (extract(epoch FROM occurred_at) * 1000000)::bigint FROM event WHERE position > $1"
-    " ORDER BY position LIMIT 1";
-constexpr char kReadLast[] = "SELECT coalesce(max(position), 0) FROM event";
-
-// A pg_snapshot, "xmin:xmax:xip,xip,...", in the parts that a query by xid needs.
-struct Snapshot {
-  explicit Snapshot(std::string t = "1:1:") : text(std::move(t)) {
-    const std::size_t first = text.find(':');
-    const std::size_t second = text.find(':', first + 1);
-    xmax = text.substr(first + 1, second - first - 1);
-    in_progress = "{" + text.substr(second + 1) + "}";
-  }
-  std::string text;
-  std::string xmax;
-  std::string in_progress;  // array literal
-};
-
-std::string_view View(const pqxx::field& field) { return {field.c_str(), field.size()}; }
+    "UPDATE relay_cursor SET snapshot = $2::pg_snapshot, draining = $3::pg_snapshot, position = 0, published = $4,"
+    " stream_created = $5, stream_sequence = $6, drained_of = $3::pg_snapshot, drained_xid = $7::xid8,"
+    " drained_position = $8 WHERE name = $1";
 
 }  // namespace
 
@@ -142,6 +112,7 @@ struct Relay::Impl {
       }
       // With the connection goes the leader's lock.
       leading = false;
+      log.reset();
       connection.reset();
       Sleep(backoff);
       backoff = std::min(2 * backoff, kMaxBackoff);
@@ -152,20 +123,13 @@ struct Relay::Impl {
     connection = postgres::Connect(options.postgres);
     // A cursor that is lost in a crash of the server only has the last events published again.
     pqxx::nontransaction(*connection).exec("SET synchronous_commit = off");
-    connection->prepare("lock", kLock);
-    connection->prepare("read_new", kReadNew);
-    connection->prepare("read_backlog", kReadBacklog);
     connection->prepare("move_cursor", kMoveCursor);
-  }
-
-  template <class... Args>
-  pqxx::result Run(const char* statement, Args&&... args) {
-    return pqxx::nontransaction(*connection).exec_prepared(statement, std::forward<Args>(args)...);
+    log.emplace(*connection);
   }
 
   bool Lead() {
-    if (!Run("lock", options.stream)[0][0].as<bool>()) return false;
     pqxx::nontransaction session(*connection);
+    if (!session.exec_params1(kLock, options.stream)[0].as<bool>()) return false;
     session.exec_params(kCreateCursor, options.stream);
     const pqxx::row row = session.exec_params(kReadCursor, options.stream)[0];
     if (row["ahead"].as<bool>()) {
@@ -175,7 +139,10 @@ struct Relay::Impl {
     seen = Snapshot(row["snapshot"].as<std::string>());
     draining.clear();
     if (!row["draining"].is_null()) draining = row["draining"].as<std::string>();
-    position = row["position"].as<std::int64_t>();
+    progress = {};
+    if (!draining.empty() && row["drained"].as<bool>()) {
+      progress.after = {row["drained_xid"].as<std::uint64_t>(), row["drained_position"].as<std::int64_t>()};
+    }
     published = row["published"].as<std::int64_t>();
     mark = {.created = row["stream_created"].as<std::int64_t>(), .sequence = row["stream_sequence"].as<std::int64_t>()};
     next_check = absl::InfinitePast();
@@ -196,71 +163,54 @@ struct Relay::Impl {
       Drain();
       return;
     }
-    const pqxx::result rows = Run("read_new", seen.xmax, seen.in_progress, read_limit);
-    if (rows.empty()) {
+    LogReader::News news = log->ReadNew(seen, read_limit);
+    if (news.rows.empty()) {
       SetLag(0);
       if (WaitForWork(options.idle_poll)) Sleep(kLinger);
       return;
     }
-    if (rows.size() >= read_limit) {
-      StartDraining(rows[0]["snapshot"].as<std::string>());
+    if (!news.complete) {
+      StartDraining(news);
       return;
     }
-    std::vector<Row> batch = Sorted(rows);
-    SetLag(static_cast<std::int64_t>(batch.size()));
-    for (std::size_t done = 0; done < batch.size();) {
-      const std::size_t count = std::min(options.max_batch, batch.size() - done);
-      if (!PublishUntilDone(std::span(batch).subspan(done, count))) return;
+    const std::span<const Row> rows = news.rows;
+    SetLag(static_cast<std::int64_t>(rows.size()));
+    for (std::size_t done = 0; done < rows.size();) {
+      const std::size_t count = std::min(options.max_batch, rows.size() - done);
+      if (!PublishUntilDone(rows.subspan(done, count))) return;
       done += count;
-      SetLag(static_cast<std::int64_t>(batch.size() - done));
+      SetLag(static_cast<std::int64_t>(rows.size() - done));
     }
-    seen = Snapshot(rows[0]["snapshot"].as<std::string>());
-    position = std::max(position, batch.back().position);
+    seen = Snapshot(std::move(news.snapshot));
     SaveCursor();
     Sleep(started + kBatchPeriod - absl::Now());
   }
 
-  // More rows than one read: everything up to `snapshot` goes out by position, in pieces.
-  void StartDraining(const std::string& snapshot) {
-    const pqxx::row bounds =
-        pqxx::nontransaction(*connection).exec_params(kReadBounds, seen.xmax, seen.in_progress, snapshot)[0];
-    draining = snapshot;
-    position = bounds[0].as<std::int64_t>() - 1;
-    SetLag(bounds[1].as<std::int64_t>() - position);
+  // More rows than one read: everything up to the snapshot goes out in pieces.
+  void StartDraining(const LogReader::News& news) {
+    draining = news.snapshot;
+    progress = {.after = {.xid = seen.xmin}, .ahead = {}};
+    SetLag(log->LastPosition() - news.rows.front().place.position + 1);
     SaveCursor();
   }
 
   void Drain() {
-    const pqxx::result rows = Run("read_backlog", position, seen.xmax, seen.in_progress, draining, options.max_batch);
-    if (!rows.empty()) {
-      const std::vector<Row> batch = Sorted(rows);
-      if (!PublishUntilDone(batch)) return;
-      position = batch.back().position;
-      SetLag(std::max<std::int64_t>(0, lag - static_cast<std::int64_t>(batch.size())));
-    }
-    if (rows.size() < options.max_batch) {
+    LogReader::Backlog backlog = log->ReadBacklog(seen, draining, progress, options.max_batch);
+    if (!backlog.rows.empty() && !PublishUntilDone(backlog.rows)) return;
+    SetLag(std::max<std::int64_t>(0, lag - static_cast<std::int64_t>(backlog.rows.size())));
+    progress = std::move(backlog.next);
+    if (backlog.end) {
       seen = Snapshot(draining);
       draining.clear();
+      progress = {};
     }
     SaveCursor();
   }
 
   void SaveCursor() {
-    Run("move_cursor", options.stream, seen.text, draining.empty() ? nullptr : draining.c_str(), position, published,
-        mark.created, mark.sequence);
-  }
-
-  struct Row {
-    std::int64_t position;
-    pqxx::row row;
-  };
-
-  static std::vector<Row> Sorted(const pqxx::result& result) {
-    std::vector<Row> rows;
-    rows.reserve(result.size());
-    for (const pqxx::row& row : result) rows.push_back({row[0].as<std::int64_t>(), row});
-    std::ranges::sort(rows, {}, &Row::position);
-    return rows;
+    pqxx::nontransaction(*connection)
+        .exec_prepared("move_cursor", options.stream, seen.text, draining.empty() ? nullptr : draining.c_str(),
+                       published, mark.created, mark.sequence, progress.after.xid, progress.after.position);
   }
 
   // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: stopping,
@@ -284,8 +234,7 @@ struct Relay::Impl {
       }
       nats_away = true;
       // Also notices a database connection that died meanwhile, and with it the lock.
-      const auto last = pqxx::nontransaction(*connection).exec1(kReadLast)[0].as<std::int64_t>();
-      SetLag(last - rows.front().position + 1);
+      SetLag(log->LastPosition() - rows.front().place.position + 1);
       Sleep(backoff);
     }
     return false;
@@ -294,18 +243,9 @@ struct Relay::Impl {
   absl::Status Publish(std::span<const Row> rows) {
     if (absl::Status status = publisher.Connect(); !status.ok()) return status;
     if (absl::Status status = CheckStream(); !status.ok()) return status;
-    std::vector<Message> messages;
+    std::vector<const Message*> messages;
     messages.reserve(rows.size());
-    for (const auto& [_, row] : rows) {
-      Message& message = messages.emplace_back();
-      message.id = row["event_id"].c_str();
-      message.data = postgres::FromBytes(View(row["data"]));
-      message.headers = {{kStreamIdHeader, View(row["stream_id"])},
-                         {kSequenceHeader, View(row["sequence"])},
-                         {kTypeHeader, View(row["type"])},
-                         {kOccurredAtHeader, View(row["occurred_at"])}};
-      if (row["traceparent"].size() > 0) message.headers.emplace_back(kTraceparentHeader, View(row["traceparent"]));
-    }
+    for (const Row& row : rows) messages.push_back(&row.message);
     return publisher.Publish(messages, mark);
   }
 
@@ -332,40 +272,19 @@ struct Relay::Impl {
     return absl::OkStatus();
   }
 
-  // What happened within the retention is published again, as a backlog, by position; with it all that is not published
-  // yet, however old it is.
+  // What was appended within the retention is published again, as a backlog; with it all that is not published yet,
+  // however old it is.
   void Rewind(StreamMark found) {
-    pqxx::nontransaction session(*connection);
-    const auto now = session.exec1("SELECT pg_current_snapshot()::text")[0].as<std::string>();
-    const Snapshot known(draining.empty() ? seen.text : draining);
-    const auto unpublished =
-        session.exec_params1(kReadBounds, known.xmax, known.in_progress, now)[0].as<std::int64_t>();
-    std::int64_t from = LastBefore(session, absl::Now() - options.retention);
-    if (unpublished > 0) from = std::min(from, unpublished - 1);
-    if (!draining.empty()) from = std::min(from, position);
-    position = from;
+    const Place unpublished =
+        draining.empty() ? Place{.xid = seen.xmin} : std::min(progress.after, Place{.xid = Snapshot(draining).xmin});
+    const Place retained{.xid = log->LastBefore(absl::Now() - options.retention)};
+    draining = log->Now();
     seen = Snapshot();
-    draining = now;
+    progress = {.after = std::min(unpublished, retained), .ahead = {}};
     mark = found;
-    session.exec_prepared("move_cursor", options.stream, seen.text, draining, position, published, mark.created,
-                          mark.sequence);
+    SaveCursor();
     telemetry::Warning("relay: NATS has lost its stream; the log is published again",
-                       {{"stream", options.stream}, {"after_position", absl::StrCat(position)}});
-  }
-
-  // The position before which everything is older than `time`, by halving: there is no index by time.
-  static std::int64_t LastBefore(pqxx::nontransaction& session, absl::Time time) {
-    std::int64_t low = 0;
-    for (auto high = session.exec1(kReadLast)[0].as<std::int64_t>(); low < high;) {
-      const std::int64_t middle = low + (high - low) / 2;
-      const pqxx::result row = session.exec_params(kReadTime, middle);
-      if (row.empty() || row[0][1].as<std::int64_t>() >= absl::ToUnixMicros(time)) {
-        high = middle;
-      } else {
-        low = row[0][0].as<std::int64_t>();
-      }
-    }
-    return low;
+                       {{"stream", options.stream}, {"from_transaction", absl::StrCat(progress.after.xid)}});
   }
 
   void SetLag(std::int64_t value) {
@@ -387,10 +306,11 @@ struct Relay::Impl {
 
   // The thread's own.
   std::unique_ptr<pqxx::connection> connection;
+  std::optional<LogReader> log;
   bool leading = false;
-  Snapshot seen;         // published: all that this snapshot sees
-  std::string draining;  // while a backlog is published: the snapshot at which it ends
-  std::int64_t position = 0;
+  Snapshot seen;                 // published: all that this snapshot sees
+  std::string draining;          // while a backlog is published: the snapshot at which it ends
+  LogReader::Progress progress;  // and how far that is
   std::int64_t published = 0;
   StreamMark mark;  // of the stream that took it
   absl::Time next_check = absl::InfinitePast();

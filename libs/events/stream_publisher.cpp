@@ -69,7 +69,9 @@ absl::StatusOr<StreamMark> StreamPublisher::Find() {
   if (status == NATS_NOT_FOUND) return StreamMark{};
   if (status != NATS_OK) return NatsError("stream " + options_.stream, status, error);
   const StreamMark mark{.created = info->Created, .sequence = static_cast<std::int64_t>(info->State.LastSeq)};
+  const absl::Status kept = KeepRetention(js->get(), *info->Config, options_.retention);
   jsStreamInfo_Destroy(info);
+  if (!kept.ok()) return kept;
   return mark;
 }
 
@@ -81,10 +83,10 @@ absl::StatusOr<StreamMark> StreamPublisher::Create() {
   return Find();
 }
 
-absl::Status StreamPublisher::Publish(std::span<const Message> messages, StreamMark& mark) {
+absl::Status StreamPublisher::Publish(std::span<const Message* const> messages, StreamMark& mark) {
   ++generation_;
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    const absl::Status status = Send(messages[i], absl::StrCat(inbox_, ".", generation_, "-", i));
+    const absl::Status status = Send(*messages[i], absl::StrCat(inbox_, ".", generation_, "-", i));
     if (!status.ok()) return status;
   }
   return CollectAcks(messages.size(), mark);
@@ -97,7 +99,7 @@ absl::Status StreamPublisher::Send(const Message& message, const std::string& re
   const NatsMessage owner(raw);
   if (status == NATS_OK) status = natsMsgHeader_Set(raw, "Nats-Msg-Id", message.id.c_str());
   for (const auto& [name, value] : message.headers) {
-    if (status == NATS_OK) status = natsMsgHeader_Set(raw, name, std::string(value).c_str());
+    if (status == NATS_OK) status = natsMsgHeader_Set(raw, name, value.c_str());
   }
   if (status == NATS_OK) status = natsConnection_PublishMsg(nats_.get(), raw);
   return status == NATS_OK ? absl::OkStatus() : NatsError("publish", status);

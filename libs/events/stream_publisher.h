@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,7 +23,7 @@ struct StreamMark {
 struct Message {
   std::string id;  // JetStream drops repeats of it for a while
   std::string data;
-  std::vector<std::pair<const char*, std::string_view>> headers;
+  std::vector<std::pair<const char*, std::string>> headers;
 };
 
 // For one thread. Errors are UNAVAILABLE unless said otherwise.
@@ -41,12 +40,12 @@ class StreamPublisher {
 
   // Connects where it is not connected.
   absl::Status Connect();
-  // The stream as it stands. While connected.
+  // The stream as it stands, its retention made ours. While connected.
   absl::StatusOr<StreamMark> Find();
   absl::StatusOr<StreamMark> Create();
   // OK once all are acknowledged; `mark` moves on then. DATA_LOSS: a message was numbered at or below `mark`, so the
   // stream has lost what it had. While connected.
-  absl::Status Publish(std::span<const Message> messages, StreamMark& mark);
+  absl::Status Publish(std::span<const Message* const> messages, StreamMark& mark);
 
  private:
   absl::Status Send(const Message& message, const std::string& reply);
