@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "absl/flags/flag.h"
-#include "events/log.h"
+#include "event_log/event_log.h"
 #include "inventory/api/inventory_api.h"
 #include "inventory/store/schema.h"
 #include "inventory/workflow/inventory.h"
@@ -18,7 +18,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
   const int segments = absl::GetFlag(FLAGS_gate_segments);
   if (segments < 1 || segments > 16) return absl::InvalidArgumentError("--gate_segments: must be 1 to 16");
   const auto postgres = fleet.postgres();
-  if (auto status = fleet.Migrate(Schema()); !status.ok()) return status;
+  if (auto status = fleet.Migrate([&] { return event_log::Migrate(postgres, Schema()); }); !status.ok()) return status;
   auto* reader = fleet.Keep(std::make_unique<SkuReader>(postgres));
   auto* gate = fleet.Keep(std::make_unique<GateWriter>(fleet.redis(), *reader, segments));
   auto* catalog = fleet.Keep(std::make_unique<Catalog>(postgres, gate->memory().rules));
@@ -28,11 +28,10 @@ absl::Status Wire(runtime::Fleet& fleet) {
   auto* prices = fleet.Keep(std::make_unique<PriceCache>(*reader));
   fleet.Keep(std::make_unique<Keeper>(postgres, fleet.redis(), *catalog, *gate, Keeper::Options{}));
   // Low stock is rare news and may wait a moment.
-  fleet.Keep(std::make_unique<events::Relay>(events::Relay::RelayOptions{.postgres = postgres,
-                                                                         .nats = fleet.nats(),
-                                                                         .stream = "FLOTILLA_INVENTORY",
-                                                                         .subject = "flotilla.inventory.event",
-                                                                         .idle_poll = absl::Milliseconds(200)}));
+  fleet.Keep(std::make_unique<event_log::EventLog>(
+      fleet.server(),
+      event_log::EventLog::Options{
+          .service = "inventory", .postgres = postgres, .nats = fleet.nats(), .idle_poll = absl::Milliseconds(200)}));
   fleet.Keep(std::make_unique<InventoryApi>(fleet.server(), *holds, StockApi::Parts{*keeping, *reader, *prices}));
   return absl::OkStatus();
 }

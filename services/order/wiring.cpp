@@ -6,6 +6,8 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "event_log/event_log.h"
+#include "operators/operators.h"
 #include "order/api/order_api.h"
 #include "order/api/saga_admin_api.h"
 #include "order/store/schema.h"
@@ -14,7 +16,6 @@
 #include "order/workflow/order_news.h"
 #include "order/workflow/refund_flow.h"
 
-ABSL_FLAG(std::vector<std::string>, operators, {}, "Users who may call SagaAdminService.");
 ABSL_FLAG(absl::Duration, reservation_hold, absl::Minutes(2),
           "How long stock is held for an order that is not paid yet.");
 ABSL_FLAG(absl::Duration, payment_window, absl::Minutes(15),
@@ -28,14 +29,14 @@ absl::Status Wire(runtime::Fleet& fleet) {
     return absl::InvalidArgumentError("--payment_window: must be 1 s to 50 min");
   }
   const auto postgres = fleet.postgres();
-  if (auto status = fleet.Migrate(Schema()); !status.ok()) return status;
+  if (auto status = fleet.Migrate([&] { return event_log::Migrate(postgres, Schema()); }); !status.ok()) return status;
 
   saga::EngineOptions engine;
   engine.postgres = postgres;
   engine.owner = absl::StrCat(fleet.instance_id(), "/", absl::Hex(std::random_device{}()));  // new at every start
-  auto* relay = fleet.Keep(std::make_unique<events::Relay>(events::Relay::RelayOptions{
-      .postgres = postgres, .nats = fleet.nats(), .stream = "FLOTILLA_ORDER", .subject = "flotilla.order.event"}));
-  auto* orders = fleet.Keep(std::make_unique<Orders>(postgres, engine.owner, engine.lease, [relay] { relay->Wake(); }));
+  auto* log = fleet.Keep(std::make_unique<event_log::EventLog>(
+      fleet.server(), event_log::EventLog::Options{.service = "order", .postgres = postgres, .nats = fleet.nats()}));
+  auto* orders = fleet.Keep(std::make_unique<Orders>(postgres, engine.owner, engine.lease, [log] { log->Wake(); }));
   auto* hub = fleet.Keep(std::make_unique<OrderHub>());
   fleet.Keep(std::make_unique<OrderNews>(fleet.nats(), *hub));
   auto* participants = fleet.Keep(std::make_unique<Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
@@ -48,7 +49,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
       events::Consumer::ConsumerOptions{
           .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},
       [payments](auto events) { return payments->Apply(events); }));
-  fleet.Keep(std::make_unique<SagaAdminApi>(fleet.server(), postgres, absl::GetFlag(FLAGS_operators)));
+  fleet.Keep(std::make_unique<SagaAdminApi>(fleet.server(), postgres, operators::FromFlags()));
   fleet.OnStarted([flow, &fleet] {
     const auto loops = fleet.server().loops();
     flow->Start({loops.begin(), loops.end()});

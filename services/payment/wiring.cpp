@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "events/log.h"
+#include "event_log/event_log.h"
 #include "payment/api/ledger_api.h"
 #include "payment/api/payment_api.h"
 #include "payment/api/reconciliation_api.h"
@@ -24,12 +24,14 @@ namespace {
 absl::Status Prepare(const runtime::Fleet& fleet, const Config& config) {
   std::vector<postgres::Migration> migrations = events::LogMigrations();
   for (const auto& migration : Migrations()) migrations.push_back(migration);
-  if (config.owner_postgres.empty()) return fleet.Migrate(migrations);
   postgres::Options owner = fleet.postgres();
+  if (config.owner_postgres.empty()) {
+    return fleet.Migrate([&] { return event_log::Migrate(owner, migrations); });
+  }
   owner.uri = config.owner_postgres;
   owner.password = config.owner_password;
   return fleet.Migrate([&]() -> absl::Status {
-    if (absl::Status status = postgres::Migrate(owner, migrations, absl::Seconds(60)); !status.ok()) return status;
+    if (absl::Status status = event_log::Migrate(owner, migrations); !status.ok()) return status;
     return fleet.Patiently([&] { return GrantRights(owner, fleet.postgres()); });
   });
 }
@@ -43,13 +45,11 @@ absl::Status Wire(runtime::Fleet& fleet) {
   const postgres::Options postgres = fleet.postgres();
 
   // Own commits wake it, so it need not look often.
-  auto* relay =
-      fleet.Keep(std::make_unique<events::Relay>(events::Relay::RelayOptions{.postgres = postgres,
-                                                                             .nats = fleet.nats(),
-                                                                             .stream = "FLOTILLA_PAYMENT",
-                                                                             .subject = "flotilla.payment.event",
-                                                                             .idle_poll = absl::Milliseconds(250)}));
-  const auto wake = [relay] { relay->Wake(); };
+  auto* log = fleet.Keep(std::make_unique<event_log::EventLog>(
+      fleet.server(),
+      event_log::EventLog::Options{
+          .service = "payment", .postgres = postgres, .nats = fleet.nats(), .idle_poll = absl::Milliseconds(250)}));
+  const auto wake = [log] { log->Wake(); };
   const auto told = Teller(wake);
   auto* ledger = fleet.Keep(std::make_unique<Ledger>(Ledger::Options{postgres, config->split, told}));
   auto* journal = fleet.Keep(std::make_unique<Journal>(postgres));

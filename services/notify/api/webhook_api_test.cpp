@@ -4,34 +4,23 @@
 #include "gtest/gtest.h"
 #include "notify/store/migrations.h"
 #include "postgres/test_database.h"
+#include "rpc/test_user.h"
 
 namespace flotilla::notify {
 namespace {
 
-class User final : public rpc::Interceptor {
- public:
-  absl::Status OnStart(rpc::Call& call) override {
-    call.user_id = std::string(call.Metadata("flotilla-user"));
-    return absl::OkStatus();
-  }
-  void OnEnd(const rpc::Call&, const absl::Status&) override {}
-};
+using rpc::As;
 
 class WebhookApiTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(postgres::Migrate(database_.options(), Migrations(), absl::Seconds(10)).ok());
-    server_.AddInterceptor(std::make_shared<User>());
+    server_.AddInterceptor(std::make_shared<rpc::TestUser>());
     ASSERT_TRUE(server_.Start().ok());
     stub_ = v1::WebhookService::NewStub(
         grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_.port()), grpc::InsecureChannelCredentials()));
   }
   void TearDown() override { server_.Shutdown(absl::Seconds(5)); }
-  static std::unique_ptr<grpc::ClientContext> As(const std::string& user) {
-    auto context = std::make_unique<grpc::ClientContext>();
-    if (!user.empty()) context->AddMetadata("flotilla-user", user);
-    return context;
-  }
   grpc::StatusCode Register(const std::string& user, const std::string& url,
                             v1::RegisterEndpointResponse* response = nullptr) {
     v1::RegisterEndpointResponse ignored;

@@ -1,11 +1,11 @@
 #include "order/api/saga_admin_api.h"
 
 #include <memory>
+#include <utility>
 
 #include "errors/errors.h"
 #include "order/api/saga_admin_parse.h"
 #include "telemetry/log.h"
-#include "validation/validation.h"
 
 namespace flotilla::order {
 namespace {
@@ -26,9 +26,8 @@ std::string AddPage(const Items& items, int page, Add add) {
 
 }  // namespace
 
-SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres,
-                           const std::vector<std::string>& operators)
-    : operators_(operators.begin(), operators.end()), admin_(postgres) {
+SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres, operators::Operators operators)
+    : operators_(std::move(operators)), admin_(postgres) {
   using Service = v1::SagaAdminService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -46,17 +45,9 @@ SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgre
       &SagaAdminApi::ListOperatorActs);
 }
 
-absl::Status SagaAdminApi::CheckOperator(const rpc::Call& call) const {
-  if (auto status = validation::CheckUser(call.user_id); !status.ok()) return status;
-  if (!operators_.contains(call.user_id)) {
-    return errors::Make(absl::StatusCode::kPermissionDenied, "NOT_AN_OPERATOR", "only operators may do this");
-  }
-  return absl::OkStatus();
-}
-
 SagaAdminApi::Reply<v1::ListSagasResponse> SagaAdminApi::ListSagas(rpc::Call& call,
                                                                    const v1::ListSagasRequest& request) {
-  if (auto status = CheckOperator(call); !status.ok()) co_return status;
+  if (auto status = operators_.Check(call); !status.ok()) co_return status;
   absl::StatusOr<saga::SagaQuery> query = Parse(request);
   if (!query.ok()) co_return query.status();
   const int page = query->limit++;
@@ -68,7 +59,7 @@ SagaAdminApi::Reply<v1::ListSagasResponse> SagaAdminApi::ListSagas(rpc::Call& ca
 }
 
 SagaAdminApi::Reply<v1::GetSagaResponse> SagaAdminApi::GetSaga(rpc::Call& call, const v1::GetSagaRequest& request) {
-  if (auto status = CheckOperator(call); !status.ok()) co_return status;
+  if (auto status = operators_.Check(call); !status.ok()) co_return status;
   absl::StatusOr<saga::SagaKey> key = ParseSagaKey(request.type(), request.id());
   if (!key.ok()) co_return key.status();
   const absl::StatusOr<saga::SagaDetail> detail = co_await admin_.Get(*std::move(key));
@@ -82,7 +73,7 @@ SagaAdminApi::Reply<v1::GetSagaResponse> SagaAdminApi::GetSaga(rpc::Call& call, 
 
 template <class Request>
 async::Task<absl::Status> SagaAdminApi::Do(saga::Act act, rpc::Call& call, const Request& request) {
-  if (auto status = CheckOperator(call); !status.ok()) co_return status;
+  if (auto status = operators_.Check(call); !status.ok()) co_return status;
   const absl::StatusOr<saga::SagaKey> key = ParseSagaKey(request.type(), request.id());
   if (!key.ok()) co_return key.status();
   if (auto status = CheckNote(request.note(), act == saga::Act::kResolve); !status.ok()) co_return status;
@@ -117,7 +108,7 @@ SagaAdminApi::Reply<v1::ResolveSagaResponse> SagaAdminApi::ResolveSaga(rpc::Call
 
 SagaAdminApi::Reply<v1::ListOperatorActsResponse> SagaAdminApi::ListOperatorActs(
     rpc::Call& call, const v1::ListOperatorActsRequest& request) {
-  if (auto status = CheckOperator(call); !status.ok()) co_return status;
+  if (auto status = operators_.Check(call); !status.ok()) co_return status;
   absl::StatusOr<saga::ActQuery> query = Parse(request);
   if (!query.ok()) co_return query.status();
   const int page = query->limit++;

@@ -1,12 +1,11 @@
 // flotilla.order.v1.SagaAdminService: proto <-> saga::Admin, validation, status, and who may.
 #pragma once
 
-#include <set>
 #include <string>
-#include <vector>
 
 #include "async/task.h"
 #include "flotilla/order/v1/saga_admin_service.grpc.pb.h"
+#include "operators/operators.h"
 #include "rpc/server.h"
 #include "saga/admin.h"
 
@@ -14,8 +13,8 @@ namespace flotilla::order {
 
 class SagaAdminApi {
  public:
-  // Adds the service to `server`, for these users.
-  SagaAdminApi(rpc::Server& server, const postgres::Options& postgres, const std::vector<std::string>& operators);
+  // Adds the service to `server`.
+  SagaAdminApi(rpc::Server& server, const postgres::Options& postgres, operators::Operators operators);
 
  private:
   template <class Response>
@@ -28,11 +27,10 @@ class SagaAdminApi {
   Reply<v1::ResolveSagaResponse> ResolveSaga(rpc::Call& call, const v1::ResolveSagaRequest& request);
   Reply<v1::ListOperatorActsResponse> ListOperatorActs(rpc::Call& call, const v1::ListOperatorActsRequest& request);
 
-  absl::Status CheckOperator(const rpc::Call& call) const;
   template <class Request>
   async::Task<absl::Status> Do(saga::Act act, rpc::Call& call, const Request& request);
 
-  const std::set<std::string> operators_;
+  const operators::Operators operators_;
   saga::Admin admin_;
 };
 
