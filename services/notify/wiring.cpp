@@ -15,6 +15,7 @@
 #include "notify/workflow/dispatcher.h"
 #include "notify/workflow/hub.h"
 #include "notify/workflow/intake.h"
+#include "notify/workflow/janitor.h"
 
 ABSL_FLAG(int, max_subscribers, 10'000, "Subscribe streams this instance takes at once.");
 ABSL_FLAG(bool, webhook_allow_private, false,
@@ -22,6 +23,9 @@ ABSL_FLAG(bool, webhook_allow_private, false,
 ABSL_FLAG(absl::Duration, webhook_first_retry, absl::Seconds(5),
           "Wait after a webhook's first failure; it doubles up to one hour.");
 ABSL_FLAG(int, webhook_attempts, 16, "After so many failures of one delivery its webhook is disabled.");
+ABSL_FLAG(absl::Duration, handled_retention, absl::Hours(21 * 24),
+          "How long it is known which events were handled; longer than any service's --event_retention.");
+ABSL_FLAG(absl::Duration, delivery_retention, absl::Hours(30 * 24), "How long the log of webhook deliveries is kept.");
 ABSL_FLAG(absl::Duration, heartbeat, absl::Seconds(15), "After so long without news a stream gets a heartbeat.");
 
 namespace flotilla::notify {
@@ -43,6 +47,12 @@ void Consume(runtime::Fleet& fleet, Dispatcher& dispatcher, const std::string& s
 }  // namespace
 
 absl::Status Wire(runtime::Fleet& fleet) {
+  if (absl::GetFlag(FLAGS_handled_retention) < absl::Hours(1)) {
+    return absl::InvalidArgumentError("--handled_retention: must be 1 h or more");
+  }
+  if (absl::GetFlag(FLAGS_delivery_retention) < absl::Hours(1)) {
+    return absl::InvalidArgumentError("--delivery_retention: must be 1 h or more");
+  }
   const auto postgres = fleet.postgres();
   if (auto status = fleet.Migrate(Migrations()); !status.ok()) return status;
 
@@ -61,6 +71,10 @@ absl::Status Wire(runtime::Fleet& fleet) {
       .postgres = postgres,
       .retry = {.first = absl::GetFlag(FLAGS_webhook_first_retry), .attempts = absl::GetFlag(FLAGS_webhook_attempts)},
       .http = {.allow_private = allow_private}}));
+  fleet.Keep(
+      std::make_unique<Janitor>(Janitor::Options{.postgres = postgres,
+                                                 .handled_retention = absl::GetFlag(FLAGS_handled_retention),
+                                                 .delivery_retention = absl::GetFlag(FLAGS_delivery_retention)}));
   Consume(fleet, *dispatcher, "order", "FLOTILLA_ORDER");
   Consume(fleet, *dispatcher, "payment", "FLOTILLA_PAYMENT");
   Consume(fleet, *dispatcher, "inventory", "FLOTILLA_INVENTORY");

@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "notify/api/convert.h"
+#include "telemetry/metrics.h"
 #include "validation/validation.h"
 
 namespace flotilla::notify {
@@ -18,7 +19,12 @@ absl::Status Gone() { return absl::CancelledError("the client has gone"); }
 }  // namespace
 
 NotifyApi::NotifyApi(rpc::Server& server, Inbox& inbox, StoreCalls& stores, Hub& hub, Options options)
-    : inbox_(inbox), stores_(stores), hub_(hub), options_(options), subscriptions_(options.limits) {
+    : inbox_(inbox),
+      stores_(stores),
+      hub_(hub),
+      options_(options),
+      subscriptions_(options.limits),
+      streamed_(telemetry::Counter("flotilla_notify_streamed_total", "Notifications that streams have taken")) {
   using Service = v1::NotifyService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -137,6 +143,7 @@ async::Task<absl::Status> NotifyApi::Subscribe(rpc::Call& call, const v1::Subscr
       Fill(notification, response.mutable_notification());
       const bool written = co_await writer.Write(response);
       if (!written) co_return Gone();
+      streamed_.Increment();
       heartbeat = absl::Now() + options_.heartbeat;
     }
     news = list->size() == Inbox::kTailLimit;  // a full page: there may be more

@@ -8,6 +8,7 @@
 #include "notify/store/inbox.h"
 #include "notify/store/stores.h"
 #include "notify/workflow/hub.h"
+#include "prometheus/counter.h"
 #include "rpc/server.h"
 
 namespace flotilla::notify {
@@ -39,6 +40,7 @@ class NotifyApi {
   Hub& hub_;
   const Options options_;
   Subscriptions subscriptions_;
+  prometheus::Counter& streamed_;
 };
 
 }  // namespace flotilla::notify

@@ -8,6 +8,7 @@
 #include "notify/store/migrations.h"
 #include "postgres/test_database.h"
 #include "rpc/test_user.h"
+#include "telemetry/metrics.h"
 
 namespace flotilla::notify {
 namespace {
@@ -42,14 +43,14 @@ class NotifyApiTest : public testing::Test {
   void SetUp() override { ASSERT_TRUE(postgres::Migrate(database_.options(), Migrations(), absl::Seconds(10)).ok()); }
 
   // Adds `count` notifications to a user's list.
-  void Tell(const std::string& user, int count) {
+  void Tell(const std::string& user, int count, const std::string& order = "7") {
     Batch batch;
     for (int i = 0; i < count; ++i) {
       batch.notifications.push_back({.user_id = user,
                                      .event_id = absl::StrCat("e/", ++events_),
                                      .type = "order.paid",
                                      .order_id = "00000000-0000-7000-8000-000000000001",
-                                     .values = {{"order", "7"}},
+                                     .values = {{"order", order}},
                                      .occurred_at = absl::FromUnixMicros(events_)});
     }
     const auto applied = store_.Apply(batch);
@@ -176,7 +177,10 @@ TEST_F(NotifyApiTest, TooManyStreamsAreRefusedUntilOneEnds) {
 }
 
 TEST_F(NotifyApiTest, ASlowReaderHurtsNobody) {
+  constexpr std::int64_t kAll = 3000;
   const Instance instance(database_.options());
+  const auto& taken = telemetry::Counter("flotilla_notify_streamed_total", "Notifications that streams have taken");
+  const double before = taken.Value();
   auto slow_context = As("anna"), fast_context = As("anna");
   // It reads nothing, and its side takes next to nothing.
   grpc::ChannelArguments small;
@@ -187,13 +191,18 @@ TEST_F(NotifyApiTest, ASlowReaderHurtsNobody) {
   auto slow = slow_stub->Subscribe(slow_context.get(), {});
   auto fast = instance.stub->Subscribe(fast_context.get(), {});
   v1::SubscribeResponse response;
-  for (std::int64_t i = 1; i <= 3000; ++i) {
-    if (i % 100 == 1) Tell("anna", 100);
+  const std::string long_name(1000, 'x');
+  for (std::int64_t i = 1; i <= kAll; ++i) {
+    if (i % 100 == 1) Tell("anna", 100, long_name);
     ASSERT_TRUE(fast->Read(&response));
     ASSERT_EQ(response.notification().sequence(), i);
   }
+  // The window is full: the server waits for the slow one, and has long been done with the other.
+  absl::SleepFor(absl::Milliseconds(300));
+  EXPECT_GE(taken.Value() - before, kAll);
+  EXPECT_LT(taken.Value() - before, kAll + kAll / 2) << "the slow reader is not slow";
   // Late, but complete.
-  for (std::int64_t i = 1; i <= 3000; ++i) {
+  for (std::int64_t i = 1; i <= kAll; ++i) {
     ASSERT_TRUE(slow->Read(&response));
     ASSERT_EQ(response.notification().sequence(), i);
   }

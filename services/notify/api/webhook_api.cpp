@@ -19,6 +19,7 @@ namespace flotilla::notify {
 namespace {
 
 constexpr char kTokenMark[] = "w";
+constexpr std::int64_t kDaySeconds = 86'400;
 
 absl::Status Unknown(const char* reason, const char* field) {
   return errors::Make(absl::StatusCode::kNotFound, reason, absl::StrCat(field, ": you have no such one"),
@@ -96,6 +97,7 @@ WebhookApi::WebhookApi(rpc::Server& server, StoreCalls& stores, bool allow_priva
   add(&Service::RequestListEndpoints, "ListEndpoints", &WebhookApi::ListEndpoints);
   add(&Service::RequestDeleteEndpoint, "DeleteEndpoint", &WebhookApi::DeleteEndpoint);
   add(&Service::RequestEnableEndpoint, "EnableEndpoint", &WebhookApi::EnableEndpoint);
+  add(&Service::RequestRotateSecret, "RotateSecret", &WebhookApi::RotateSecret);
   add(&Service::RequestListDeliveries, "ListDeliveries", &WebhookApi::ListDeliveries);
   add(&Service::RequestRedeliverDelivery, "RedeliverDelivery", &WebhookApi::RedeliverDelivery);
 }
@@ -163,6 +165,24 @@ WebhookApi::Reply<v1::EnableEndpointResponse> WebhookApi::EnableEndpoint(rpc::Ca
   if (!found.ok()) co_return found.status();
   if (!*found) co_return Unknown("UNKNOWN_ENDPOINT", "endpoint_id");
   co_return v1::EnableEndpointResponse();
+}
+
+WebhookApi::Reply<v1::RotateSecretResponse> WebhookApi::RotateSecret(rpc::Call& call,
+                                                                     const v1::RotateSecretRequest& request) {
+  if (auto status = CheckEndpoint(call.user_id, request.endpoint_id()); !status.ok()) co_return status;
+  const std::int64_t overlap = request.overlap_seconds() == 0 ? kDaySeconds : request.overlap_seconds();
+  if (overlap < 1 || overlap > 7 * kDaySeconds) {
+    co_return errors::InvalidField("overlap_seconds", "must be 1 to 604,800, or 0");
+  }
+  const std::string secret = NewSecret();
+  const absl::StatusOr<bool> found = co_await stores_.Run<bool>([&](Stores& stores) {
+    return stores.endpoints.Rotate(call.user_id, request.endpoint_id(), secret, absl::Seconds(overlap));
+  });
+  if (!found.ok()) co_return found.status();
+  if (!*found) co_return Unknown("UNKNOWN_ENDPOINT", "endpoint_id");
+  v1::RotateSecretResponse response;
+  response.set_secret(ShownSecret(secret));
+  co_return response;
 }
 
 WebhookApi::Reply<v1::ListDeliveriesResponse> WebhookApi::ListDeliveries(rpc::Call& call,

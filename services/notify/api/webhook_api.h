@@ -21,6 +21,7 @@ class WebhookApi {
   Reply<v1::ListEndpointsResponse> ListEndpoints(rpc::Call& call, const v1::ListEndpointsRequest& request);
   Reply<v1::DeleteEndpointResponse> DeleteEndpoint(rpc::Call& call, const v1::DeleteEndpointRequest& request);
   Reply<v1::EnableEndpointResponse> EnableEndpoint(rpc::Call& call, const v1::EnableEndpointRequest& request);
+  Reply<v1::RotateSecretResponse> RotateSecret(rpc::Call& call, const v1::RotateSecretRequest& request);
   Reply<v1::ListDeliveriesResponse> ListDeliveries(rpc::Call& call, const v1::ListDeliveriesRequest& request);
   Reply<v1::RedeliverDeliveryResponse> RedeliverDelivery(rpc::Call& call, const v1::RedeliverDeliveryRequest& request);
 

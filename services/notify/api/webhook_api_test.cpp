@@ -67,6 +67,22 @@ TEST_F(WebhookApiTest, EndpointsAreTheirOwnersAlone) {
   EXPECT_EQ(stub_->EnableEndpoint(As("anna").get(), enable, &enabled).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(WebhookApiTest, ASecretIsRotatedByItsOwner) {
+  v1::RegisterEndpointResponse registered;
+  ASSERT_EQ(Register("anna", "https://example.com/hook", &registered), grpc::StatusCode::OK);
+  v1::RotateSecretRequest rotate;
+  v1::RotateSecretResponse rotated;
+  rotate.set_endpoint_id(registered.endpoint().endpoint_id());
+  EXPECT_EQ(stub_->RotateSecret(As("bert").get(), rotate, &rotated).error_code(), grpc::StatusCode::NOT_FOUND);
+  ASSERT_TRUE(stub_->RotateSecret(As("anna").get(), rotate, &rotated).ok());
+  EXPECT_TRUE(rotated.secret().starts_with("whsec_"));
+  EXPECT_NE(rotated.secret(), registered.secret());
+  for (const std::int64_t seconds : {-1, 604'801}) {
+    rotate.set_overlap_seconds(seconds);
+    EXPECT_EQ(stub_->RotateSecret(As("anna").get(), rotate, &rotated).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+}
+
 TEST_F(WebhookApiTest, TheNumberOfEndpointsIsLimited) {
   for (int i = 0; i < EndpointStore::kMaxEndpoints; ++i) {
     ASSERT_EQ(Register("anna", absl::StrCat("https://example.com/", i)), grpc::StatusCode::OK);

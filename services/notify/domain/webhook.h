@@ -15,6 +15,7 @@ struct Endpoint {
   std::string user_id;
   std::string url;
   std::string secret;                    // bytes
+  std::string previous_secret = {};      // still signs as well; empty: none
   std::vector<std::string> event_types;  // empty: all
   bool enabled = true;
   std::string disabled_reason;

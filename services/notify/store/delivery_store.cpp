@@ -29,7 +29,8 @@ const Statement kClaim = {"delivery_claim", R"(
       UPDATE delivery d SET attempts = attempts + 1, next_at = now() + $3::bigint * interval '1 microsecond'
       FROM due WHERE d.delivery_id = due.delivery_id
       RETURNING d.delivery_id, d.attempts, d.endpoint_id, d.user_id, d.sequence)
-    SELECT c.delivery_id, c.attempts, c.user_id, e.endpoint_id, e.url, e.secret, )" NOTIFICATION_COLUMNS R"(
+    SELECT c.delivery_id, c.attempts, c.user_id, e.endpoint_id, e.url, e.secret,
+           CASE WHEN e.previous_until > now() THEN e.previous_secret END, )" NOTIFICATION_COLUMNS R"(
     FROM claimed c JOIN endpoint e ON e.endpoint_id = c.endpoint_id
     JOIN notification n ON n.user_id = c.user_id AND n.sequence = c.sequence)"};
 
@@ -62,7 +63,8 @@ Attempt AttemptFrom(const pqxx::row& row) {
   attempt.endpoint.endpoint_id = row[3].c_str();
   attempt.endpoint.url = row[4].c_str();
   attempt.endpoint.secret = postgres::FromBytes(row[5].c_str());
-  attempt.notification = FromRow(attempt.endpoint.user_id, row, 6);
+  if (!row[6].is_null()) attempt.endpoint.previous_secret = postgres::FromBytes(row[6].c_str());
+  attempt.notification = FromRow(attempt.endpoint.user_id, row, 7);
   return attempt;
 }
 

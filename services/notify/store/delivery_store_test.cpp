@@ -77,6 +77,26 @@ TEST_F(DeliveryStoreTest, EndpointsGetWhatTheyAskedForFromThenOn) {
   EXPECT_THAT(Claim(), IsEmpty()) << "they are leased";
 }
 
+TEST_F(DeliveryStoreTest, TwoSecretsLiveWhileOneIsRotated) {
+  const std::string id = AddEndpoint("anna");
+  const std::string first("\0secret\xff", 8);
+  const auto secrets = [&] {
+    Tell("anna", "order.paid");
+    const auto attempts = Claim();
+    EXPECT_THAT(attempts, SizeIs(1));
+    return attempts.empty() ? std::make_pair(std::string(), std::string())
+                            : std::make_pair(attempts[0].endpoint.secret, attempts[0].endpoint.previous_secret);
+  };
+  EXPECT_EQ(secrets(), std::make_pair(first, std::string()));
+  EXPECT_FALSE(*endpoints_.Rotate("bert", id, "stolen", absl::Hours(1)));
+  ASSERT_TRUE(*endpoints_.Rotate("anna", id, "second", absl::Hours(1)));
+  EXPECT_EQ(secrets(), std::make_pair(std::string("second"), first));
+  ASSERT_TRUE(*endpoints_.Rotate("anna", id, "third", absl::Hours(1)));
+  EXPECT_EQ(secrets(), std::make_pair(std::string("third"), std::string("second")));
+  database_.Query("UPDATE endpoint SET previous_until = now()");
+  EXPECT_EQ(secrets(), std::make_pair(std::string("third"), std::string()));
+}
+
 TEST_F(DeliveryStoreTest, NoEndpointTakesMoreThanItsShareAndLeasesEnd) {
   AddEndpoint("anna");
   AddEndpoint("bert");

@@ -24,6 +24,10 @@ const Statement kEnable = {"endpoint_enable", R"(
     UPDATE endpoint e SET enabled = true, disabled_reason = '', due_at = p.next_at
     FROM (SELECT min(next_at) AS next_at FROM delivery WHERE endpoint_id = $2::uuid AND state = 1) AS p
     WHERE user_id = $1 AND endpoint_id = $2::uuid)"};
+const Statement kRotate = {"endpoint_rotate", R"(
+    UPDATE endpoint SET previous_secret = secret, previous_until = now() + $4::bigint * interval '1 microsecond',
+           secret = $3::bytea
+    WHERE user_id = $1 AND endpoint_id = $2::uuid)"};
 const Statement kOwned = {"endpoint_owned", "SELECT FROM endpoint WHERE user_id = $1 AND endpoint_id = $2::uuid"};
 const Statement kLog = {"delivery_log", R"(
     SELECT d.delivery_id, n.event_id, n.type, d.state, d.attempts, coalesce(a.http_status, 0), coalesce(a.error, ''),
@@ -102,6 +106,18 @@ absl::StatusOr<bool> EndpointStore::Enable(const std::string& user_id, const std
   bool found = false;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     found = transaction.Run(kEnable, user_id, endpoint_id).affected_rows() > 0;
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return found;
+}
+
+absl::StatusOr<bool> EndpointStore::Rotate(const std::string& user_id, const std::string& endpoint_id,
+                                           const std::string& secret, absl::Duration overlap) {
+  bool found = false;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+    found = transaction.Run(kRotate, user_id, endpoint_id, postgres::Bytes(secret), absl::ToInt64Microseconds(overlap))
+                .affected_rows() > 0;
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

@@ -27,6 +27,11 @@ class EndpointStore {
   // What is pending goes out again at once.
   absl::StatusOr<bool> Enable(const std::string& user_id, const std::string& endpoint_id);
 
+  // From now on deliveries are signed with `secret`, and for `overlap` with the one before as well; one that was older
+  // still counts no more.
+  absl::StatusOr<bool> Rotate(const std::string& user_id, const std::string& endpoint_id, const std::string& secret,
+                              absl::Duration overlap);
+
   struct LogQuery {
     std::string user_id;
     std::string endpoint_id;

@@ -31,9 +31,12 @@ HttpRequest RequestOf(const Attempt& attempt) {
   // The same at every attempt: receivers tell repeats by it.
   const std::string& id = attempt.notification.event_id;
   const std::int64_t now = absl::ToUnixSeconds(absl::Now());
+  std::string signature = Sign(attempt.endpoint.secret, id, now, request.body);
+  if (!attempt.endpoint.previous_secret.empty()) {  // receivers accept either
+    absl::StrAppend(&signature, " ", Sign(attempt.endpoint.previous_secret, id, now, request.body));
+  }
   request.headers = {"content-type: application/json", absl::StrCat("webhook-id: ", id),
-                     absl::StrCat("webhook-timestamp: ", now),
-                     absl::StrCat("webhook-signature: ", Sign(attempt.endpoint.secret, id, now, request.body))};
+                     absl::StrCat("webhook-timestamp: ", now), absl::StrCat("webhook-signature: ", signature)};
   return request;
 }
 

@@ -57,6 +57,22 @@ class DispatcherTest : public testing::Test {
   int count_ = 0, events_ = 0;
 };
 
+TEST_F(DispatcherTest, BothSecretsSignWhileOneIsRotated) {
+  TestReceiver receiver(TestReceiver::Always(200));
+  AddEndpoint("anna", receiver.url());
+  database_.Query("UPDATE endpoint SET previous_secret = 'former', previous_until = now() + interval '1 hour'");
+  Dispatcher dispatcher(options());
+  Tell("anna", 1);
+  dispatcher.Wake();
+  ASSERT_TRUE(Eventually([&] { return InState("2") == 1; }));
+  const auto requests = receiver.requests();
+  ASSERT_EQ(requests.size(), 1u);
+  const auto& request = requests[0];
+  const std::int64_t timestamp = std::stoll(request.Header("webhook-timestamp"));
+  EXPECT_EQ(request.Header("webhook-signature"),
+            Sign("secret", "e/1", timestamp, request.body) + " " + Sign("former", "e/1", timestamp, request.body));
+}
+
 TEST_F(DispatcherTest, WhatIsSentIsSignedAndSaysWhatHappened) {
   TestReceiver receiver(TestReceiver::Always(200));
   AddEndpoint("anna", receiver.url());
