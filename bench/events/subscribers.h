@@ -1,0 +1,41 @@
+// Clients that hold Subscribe streams and note when each notification came.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "flotilla/notify/v1/notify_service.grpc.pb.h"
+
+namespace flotilla::bench {
+
+class Subscribers {
+ public:
+  // One stream for each of user-0 to user-(count - 1), spread over `channels` connections; a thread takes what comes.
+  Subscribers(const std::string& address, int count, int channels);
+  ~Subscribers();  // cancels the streams
+
+  int open() const { return open_; }  // that are alive, as their first heartbeat or notification says
+  std::int64_t received() const { return received_; }
+  // From the event's time, which is before its commit, to here, of notifications that came since the last call; sorted.
+  std::vector<absl::Duration> TakeLatencies();
+
+ private:
+  struct Stream;
+  void Run();
+  void Took(Stream& stream);
+
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::atomic<int> open_ = 0;
+  std::atomic<std::int64_t> received_ = 0;
+  std::mutex mutex_;
+  std::vector<absl::Duration> latencies_;
+  std::thread thread_;
+};
+
+}  // namespace flotilla::bench
