@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   for (const std::string& example : report->examples) std::cout << example << "\n";
-  std::cout << report->orders << " orders, " << report->events << " events, " << report->differences
-            << " differences\n";
+  std::cout << report->orders << " orders, " << report->events << " events, " << report->older
+            << " orders older than the log, " << report->differences << " differences\n";
   return report->differences == 0 ? 0 : 1;
 }

@@ -1,4 +1,5 @@
-// Folds the order log into order state and compares it with the table.
+// Folds the order log into order state and compares it with the table. Parts of the log that were dropped for their
+// age are not missed.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@ namespace flotilla::rebuild {
 struct Report {
   std::int64_t events = 0;
   std::int64_t orders = 0;
+  std::int64_t older = 0;  // of the orders: begun before the log begins, so only what is left of it was compared
   std::int64_t differences = 0;
   std::vector<std::string> examples;  // the first of them, one line each
 };

@@ -87,5 +87,24 @@ TEST_F(RebuildTest, WhatIsPlantedIsFound) {
   EXPECT_THAT(Compare().examples, ElementsAre(EndsWith("it has events but no row")));
 }
 
+// The log's first parts were dropped with the first event, or all, of orders from before.
+TEST_F(RebuildTest, WhatIsOlderThanTheLogIsComparedAsFarAsItGoes) {
+  const auto stream = [](int i) {
+    return absl::StrCat(" WHERE stream_id = '", order::OrderId("anna", absl::StrCat("k", i)), "'");
+  };
+  database_.Query("DELETE FROM event" + stream(1) + " AND sequence = 1");
+  database_.Query("DELETE FROM event" + stream(0));
+  EXPECT_EQ(Compare().differences, 2);
+  database_.Query(
+      "INSERT INTO event_part (name, ends_at, dropped_at) VALUES ('gone', now() + interval '1 hour', now())");
+  const Report report = Compare();
+  EXPECT_THAT(report.examples, IsEmpty());
+  EXPECT_EQ(report.older, 2);
+  database_.Query("UPDATE orders SET state = 3 WHERE idempotency_key = 'k1'");
+  EXPECT_THAT(Compare().examples, ElementsAre(EndsWith("its state is 2 by the log, 3 in the table")));
+  database_.Query("UPDATE event_part SET ends_at = now() - interval '20 days' WHERE name = 'gone'");
+  EXPECT_EQ(Compare().differences, 2) << "these orders are younger";
+}
+
 }  // namespace
 }  // namespace flotilla::rebuild

@@ -43,6 +43,9 @@ constexpr char kReadAhead[] =
 constexpr char kReadTime[] =
     "SELECT xid, (extract(epoch FROM appended_at) * 1000000)::bigint FROM event WHERE xid > $1::xid8"
     " ORDER BY xid LIMIT 1";
+constexpr char kReadFirst[] =
+    "SELECT xid, position FROM event WHERE xid >= $1::xid8 AND NOT pg_visible_in_snapshot(xid, $2::pg_snapshot)"
+    " ORDER BY xid, position LIMIT 1";
 constexpr char kReadLast[] = "SELECT xid FROM event ORDER BY xid DESC LIMIT 1";
 constexpr char kReadPosition[] =
     "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'position')::regclass), 0)";
@@ -175,6 +178,12 @@ std::uint64_t LogReader::LastBefore(absl::Time time) {
     }
   }
   return low;
+}
+
+std::optional<Place> LogReader::BeforeNew(const Snapshot& seen) {
+  const pqxx::result first = pqxx::nontransaction(connection_).exec_params(kReadFirst, seen.xmin, seen.text);
+  if (first.empty()) return std::nullopt;
+  return Place{Xid(View(first[0][0])), first[0][1].as<std::int64_t>() - 1};
 }
 
 std::string LogReader::Now() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <pqxx/pqxx>
 #include <set>
 #include <string>
@@ -75,6 +76,8 @@ class LogReader {
 
   // The last transaction up to which everything was appended before `time`, by halving; 0 where there is none.
   std::uint64_t LastBefore(absl::Time time);
+  // The place before the first row that `seen` does not see; nothing where it sees all.
+  std::optional<Place> BeforeNew(const Snapshot& seen);
   // A snapshot of now.
   std::string Now();
   // Positions given so far.

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "events/log.h"
 #include "events/log_reader.h"
+#include "events/relay_cursor.h"
 #include "events/stream_publisher.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
@@ -30,18 +31,6 @@ constexpr absl::Duration kStreamCheck = absl::Seconds(1);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(1);
 
 constexpr char kLock[] = "SELECT pg_try_advisory_lock(hashtextextended('flotilla relay ' || $1, 0))";
-
-constexpr char kCreateCursor[] =
-    "INSERT INTO relay_cursor (name, snapshot, position, published) VALUES ($1, '1:1:', 0, 0) ON CONFLICT DO NOTHING";
-constexpr char kReadCursor[] =
-    "SELECT snapshot::text, draining::text, published, stream_created, stream_sequence,"
-    " drained_of::text IS NOT DISTINCT FROM draining::text AS drained, drained_xid, drained_position,"
-    " pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS ahead FROM relay_cursor WHERE name = $1";
-// `position` is read by the version before, which counts a backlog in positions: for it the backlog begins anew.
-constexpr char kMoveCursor[] =
-    "UPDATE relay_cursor SET snapshot = $2::pg_snapshot, draining = $3::pg_snapshot, position = 0, published = $4,"
-    " stream_created = $5, stream_sequence = $6, drained_of = $3::pg_snapshot, drained_xid = $7::xid8,"
-    " drained_position = $8 WHERE name = $1";
 
 }  // namespace
 
@@ -123,31 +112,16 @@ struct Relay::Impl {
     connection = postgres::Connect(options.postgres);
     // A cursor that is lost in a crash of the server only has the last events published again.
     pqxx::nontransaction(*connection).exec("SET synchronous_commit = off");
-    connection->prepare("move_cursor", kMoveCursor);
     log.emplace(*connection);
   }
 
   bool Lead() {
-    pqxx::nontransaction session(*connection);
-    if (!session.exec_params1(kLock, options.stream)[0].as<bool>()) return false;
-    session.exec_params(kCreateCursor, options.stream);
-    const pqxx::row row = session.exec_params(kReadCursor, options.stream)[0];
-    if (row["ahead"].as<bool>()) {
-      throw std::runtime_error(
-          "the cursor is ahead of this cluster's transactions: the database was restored from a dump (see event.sql)");
-    }
-    seen = Snapshot(row["snapshot"].as<std::string>());
-    draining.clear();
-    if (!row["draining"].is_null()) draining = row["draining"].as<std::string>();
-    progress = {};
-    if (!draining.empty() && row["drained"].as<bool>()) {
-      progress.after = {row["drained_xid"].as<std::uint64_t>(), row["drained_position"].as<std::int64_t>()};
-    }
-    published = row["published"].as<std::int64_t>();
-    mark = {.created = row["stream_created"].as<std::int64_t>(), .sequence = row["stream_sequence"].as<std::int64_t>()};
+    const pqxx::row locked = pqxx::nontransaction(*connection).exec_params1(kLock, options.stream);
+    if (!locked[0].as<bool>()) return false;
+    cursor = ReadCursor(*connection, options.stream);
     next_check = absl::InfinitePast();
     leading = true;
-    telemetry::Info("relay: leading", {{"stream", options.stream}, {"published", absl::StrCat(published)}});
+    telemetry::Info("relay: leading", {{"stream", options.stream}, {"published", absl::StrCat(cursor.published)}});
     return true;
   }
 
@@ -159,11 +133,11 @@ struct Relay::Impl {
       next_look = started + kStreamCheck;
       if (publisher.Connect().ok()) static_cast<void>(CheckStream());  // where it fails: again with the next batch
     }
-    if (!draining.empty()) {
+    if (!cursor.draining.empty()) {
       Drain();
       return;
     }
-    LogReader::News news = log->ReadNew(seen, read_limit);
+    LogReader::News news = log->ReadNew(cursor.seen, read_limit);
     if (news.rows.empty()) {
       SetLag(0);
       if (WaitForWork(options.idle_poll)) Sleep(kLinger);
@@ -181,37 +155,28 @@ struct Relay::Impl {
       done += count;
       SetLag(static_cast<std::int64_t>(rows.size() - done));
     }
-    seen = Snapshot(std::move(news.snapshot));
+    cursor.seen = Snapshot(std::move(news.snapshot));
     SaveCursor();
     Sleep(started + kBatchPeriod - absl::Now());
   }
 
   // More rows than one read: everything up to the snapshot goes out in pieces.
   void StartDraining(const LogReader::News& news) {
-    draining = news.snapshot;
-    progress = {.after = {.xid = seen.xmin}, .ahead = {}};
+    cursor.Drain(news.snapshot, {.xid = cursor.seen.xmin});
     SetLag(log->LastPosition() - news.rows.front().place.position + 1);
     SaveCursor();
   }
 
   void Drain() {
-    LogReader::Backlog backlog = log->ReadBacklog(seen, draining, progress, options.max_batch);
+    LogReader::Backlog backlog = log->ReadBacklog(cursor.seen, cursor.draining, cursor.progress, options.max_batch);
     if (!backlog.rows.empty() && !PublishUntilDone(backlog.rows)) return;
     SetLag(std::max<std::int64_t>(0, lag - static_cast<std::int64_t>(backlog.rows.size())));
-    progress = std::move(backlog.next);
-    if (backlog.end) {
-      seen = Snapshot(draining);
-      draining.clear();
-      progress = {};
-    }
+    cursor.progress = std::move(backlog.next);
+    if (backlog.end) cursor.Drained();
     SaveCursor();
   }
 
-  void SaveCursor() {
-    pqxx::nontransaction(*connection)
-        .exec_prepared("move_cursor", options.stream, seen.text, draining.empty() ? nullptr : draining.c_str(),
-                       published, mark.created, mark.sequence, progress.after.xid, progress.after.position);
-  }
+  void SaveCursor() { events::SaveCursor(*connection, options.stream, cursor); }
 
   // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: stopping,
   // or the cursor was moved back, and these rows come again with others.
@@ -221,7 +186,7 @@ struct Relay::Impl {
       if (status.ok()) {
         if (nats_away) telemetry::Info("relay: publishing again", {{"stream", options.stream}});
         nats_away = false;
-        published += static_cast<std::int64_t>(rows.size());
+        cursor.published += static_cast<std::int64_t>(rows.size());
         published_counter.Increment(static_cast<double>(rows.size()));
         return true;
       }
@@ -246,7 +211,7 @@ struct Relay::Impl {
     std::vector<const Message*> messages;
     messages.reserve(rows.size());
     for (const Row& row : rows) messages.push_back(&row.message);
-    return publisher.Publish(messages, mark);
+    return publisher.Publish(messages, cursor.mark);
   }
 
   // Once a second, and after every failure, whether there is something to publish or not: the stream must be the one
@@ -256,15 +221,15 @@ struct Relay::Impl {
     absl::StatusOr<StreamMark> found = publisher.Find();
     if (found.ok() && found->created == 0) {
       // The cursor first: a crash in between moves it back again.
-      const bool lost = published > 0;
+      const bool lost = cursor.published > 0;
       if (lost) Rewind({});
       found = publisher.Create();
       if (found.ok() && lost) return absl::AbortedError("the stream was gone");
     }
     if (!found.ok()) return found.status();
-    if (mark.created == 0) {
-      mark = *found;  // stored with the cursor's next move
-    } else if (found->created != mark.created || found->sequence < mark.sequence) {
+    if (cursor.mark.created == 0) {
+      cursor.mark = *found;  // stored with the cursor's next move
+    } else if (found->created != cursor.mark.created || found->sequence < cursor.mark.sequence) {
       Rewind(*found);
       return absl::AbortedError("the stream is another one");
     }
@@ -275,16 +240,19 @@ struct Relay::Impl {
   // What was appended within the retention is published again, as a backlog; with it all that is not published yet,
   // however old it is.
   void Rewind(StreamMark found) {
-    const Place unpublished =
-        draining.empty() ? Place{.xid = seen.xmin} : std::min(progress.after, Place{.xid = Snapshot(draining).xmin});
-    const Place retained{.xid = log->LastBefore(absl::Now() - options.retention)};
-    draining = log->Now();
-    seen = Snapshot();
-    progress = {.after = std::min(unpublished, retained), .ahead = {}};
-    mark = found;
+    // First: what commits from here on is not the backlog's.
+    std::string now = log->Now();
+    Place from{.xid = log->LastBefore(absl::Now() - options.retention)};
+    if (const auto unpublished = log->BeforeNew(cursor.draining.empty() ? cursor.seen : Snapshot(cursor.draining))) {
+      from = std::min(from, *unpublished);
+    }
+    if (!cursor.draining.empty()) from = std::min(from, cursor.progress.after);
+    cursor.Drain(std::move(now), from);
+    cursor.seen = Snapshot();
+    cursor.mark = found;
     SaveCursor();
     telemetry::Warning("relay: NATS has lost its stream; the log is published again",
-                       {{"stream", options.stream}, {"from_transaction", absl::StrCat(progress.after.xid)}});
+                       {{"stream", options.stream}, {"from_transaction", absl::StrCat(cursor.progress.after.xid)}});
   }
 
   void SetLag(std::int64_t value) {
@@ -308,11 +276,7 @@ struct Relay::Impl {
   std::unique_ptr<pqxx::connection> connection;
   std::optional<LogReader> log;
   bool leading = false;
-  Snapshot seen;                 // published: all that this snapshot sees
-  std::string draining;          // while a backlog is published: the snapshot at which it ends
-  LogReader::Progress progress;  // and how far that is
-  std::int64_t published = 0;
-  StreamMark mark;  // of the stream that took it
+  Cursor cursor;
   absl::Time next_check = absl::InfinitePast();
   absl::Time next_look = absl::InfinitePast();  // while there is nothing to publish
   StreamPublisher publisher;

@@ -229,11 +229,33 @@ TEST_F(JournalStoreTest, TheServicesRoleCanNeitherChangeNorDeleteTheJournalNorSw
     ASSERT_TRUE(SettlementStore(service).Claim(absl::Hours(1), 1).ok());
     pqxx::connection connection(service.uri);
     for (const char* sql :
-         {"UPDATE transfer SET amount = 1", "DELETE FROM transfer", "TRUNCATE transfer",
-          "ALTER TABLE transfer DISABLE TRIGGER append_only", "DROP TABLE transfer", "DELETE FROM refund",
-          "SET session_replication_role = replica", "UPDATE journal_block SET hash = hash", "DELETE FROM journal_block",
-          "UPDATE account SET may_go_negative = true", "UPDATE account SET owner = 'me'", "DELETE FROM account",
-          "UPDATE provider_event SET amount = 1", "DELETE FROM charge", "DELETE FROM event"}) {
+         {"SELECT event_make_parts()", "SELECT event_drop_parts()",
+          "INSERT INTO event_replay (operator, note, stream_id, from_time, to_time) VALUES ('o', '', '', now(), now())",
+          "UPDATE event_replay SET published = 1, ended_at = now()"}) {
+      pqxx::work work(connection);
+      EXPECT_NO_THROW(work.exec(sql)) << sql;
+      work.commit();
+    }
+    for (const char* sql : {"UPDATE transfer SET amount = 1",
+                            "DELETE FROM transfer",
+                            "TRUNCATE transfer",
+                            "ALTER TABLE transfer DISABLE TRIGGER append_only",
+                            "DROP TABLE transfer",
+                            "DELETE FROM refund",
+                            "SET session_replication_role = replica",
+                            "UPDATE journal_block SET hash = hash",
+                            "DELETE FROM journal_block",
+                            "UPDATE account SET may_go_negative = true",
+                            "UPDATE account SET owner = 'me'",
+                            "DELETE FROM account",
+                            "UPDATE provider_event SET amount = 1",
+                            "DELETE FROM charge",
+                            "DELETE FROM event",
+                            "DROP TABLE event_default",
+                            "UPDATE event_policy SET retention = '0'",
+                            "DELETE FROM event_part",
+                            "UPDATE event_replay SET operator = 'other'",
+                            "DELETE FROM event_replay"}) {
       pqxx::work work(connection);
       EXPECT_THROW(work.exec(sql), pqxx::insufficient_privilege) << sql;
     }
