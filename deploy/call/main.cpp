@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "flotilla/event/v1/event_admin_service.pb.h"
 #include "flotilla/inventory/v1/inventory_service.pb.h"
 #include "flotilla/notify/v1/notify_admin_service.pb.h"
 #include "flotilla/notify/v1/notify_service.pb.h"
@@ -98,6 +99,7 @@ const pb::MethodDescriptor* FindMethod(const std::string& method) {
   flotilla::payment::v1::Difference::descriptor();
   flotilla::notify::v1::DeadLetter::descriptor();
   flotilla::notify::v1::Endpoint::descriptor();
+  flotilla::event::v1::Replay::descriptor();
   grpc::health::v1::HealthCheckRequest::descriptor();
   google::rpc::ErrorInfo::descriptor();
   auto slash = method.find('/');
