@@ -1,13 +1,18 @@
 // flotilla-call: one gRPC call with JSON in and out, for machines without grpcurl.
 //
 //   flotilla-call host:port package.Service/Method '{"json": 1}' [-H 'key: value']... [--timeout seconds] [--max n]
-//   [--expect text]
+//   [--expect text] [--ca file] [--token token]
 //
+// --ca (or FLOTILLA_CA): talks TLS and checks the server with these certificates; else without TLS. --token (or
+// FLOTILLA_TOKEN): whose call it is.
 // Prints each reply as JSON. Exit 0: the call succeeded (and a reply held the --expect text); 1: it failed, with the
 // status and its details on stderr; 2: wrong usage. --max ends a stream after n replies.
 #include <chrono>
-#include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <iostream>
+#include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -34,7 +39,7 @@ namespace {
 namespace pb = google::protobuf;
 
 struct Arguments {
-  std::string address, method, json, expect;
+  std::string address, method, json, expect, ca, token;
   std::vector<std::pair<std::string, std::string>> headers;
   int timeout_s = 10;
   int max_replies = 0;
@@ -44,12 +49,19 @@ struct Arguments {
   std::cerr
       << "flotilla-call: " << problem << "\n"
       << "usage: flotilla-call host:port package.Service/Method '{json}' [-H 'key: value'] [--timeout s] [--max n] "
-         "[--expect text]\n";
+         "[--expect text] [--ca file] [--token token]\n";
   std::exit(2);
+}
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
 Arguments Parse(int argc, char** argv) {
   Arguments args;
+  args.ca = Environment("FLOTILLA_CA");
+  args.token = Environment("FLOTILLA_TOKEN");
   std::vector<std::string> positional;
   for (int i = 1; i < argc; ++i) {
     std::string arg = argv[i];
@@ -75,6 +87,10 @@ Arguments Parse(int argc, char** argv) {
       args.max_replies = std::atoi(value.c_str());
     } else if (arg == "--expect") {
       args.expect = value;
+    } else if (arg == "--ca") {
+      args.ca = value;
+    } else if (arg == "--token") {
+      args.token = value;
     } else if (arg.starts_with("-")) {
       Usage("unknown option " + arg);
     } else {
@@ -112,6 +128,15 @@ const pb::MethodDescriptor* FindMethod(const std::string& method) {
   return found;
 }
 
+std::shared_ptr<grpc::ChannelCredentials> Credentials(const std::string& ca) {
+  if (ca.empty()) return grpc::InsecureChannelCredentials();
+  std::ifstream file(ca);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (text.str().empty()) Usage("--ca: " + ca + " cannot be read or is empty");
+  return grpc::SslCredentials({.pem_root_certs = text.str(), .pem_private_key = {}, .pem_cert_chain = {}});
+}
+
 std::string ToJson(const pb::Message& message) {
   pb::util::JsonPrintOptions options;
   options.add_whitespace = true;
@@ -145,9 +170,10 @@ int main(int argc, char** argv) {
   grpc::Slice slice(request->SerializeAsString());
   grpc::ByteBuffer payload(&slice, 1);
 
-  grpc::GenericStub stub(grpc::CreateChannel(args.address, grpc::InsecureChannelCredentials()));
+  grpc::GenericStub stub(grpc::CreateChannel(args.address, Credentials(args.ca)));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(args.timeout_s));
+  if (!args.token.empty()) context.AddMetadata("authorization", "Bearer " + args.token);
   for (const auto& [key, value] : args.headers) context.AddMetadata(key, value);
 
   // One operation at a time, so one tag is enough.

@@ -1,10 +1,14 @@
 # Functions that start and stop private servers and the fleet as plain processes. Sourced by up, down, status, logs, tests/run
 # and bench/run. The caller sets ROOT (the checkout), DATA (the data folder), BIN (the folder of the binaries) and the PORT_* variables.
+# Tests and benchmarks run with AUTH=off, the default here; with AUTH=on IDENTITY is the folder that dev-ca has made.
 # shellcheck shell=bash
 
 PG_BIN=/usr/lib/postgresql/15/bin
 SERVERS=(postgres redis etcd nats)
 SERVICES=(inventory payment notify order)
+
+AUTH=${AUTH:-off}
+if [ "$AUTH" = on ]; then export FLOTILLA_CA=$IDENTITY/ca.crt; else unset FLOTILLA_CA FLOTILLA_TOKEN; fi
 
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
@@ -148,9 +152,27 @@ start_servers() {
   create_databases
 }
 
+token() { "$BIN/flotilla-token" --token_key="$IDENTITY/token.key" --user="$1" --role="${2:-}"; }  # token <user> [role]
+call_as() {  # call_as <user> <role or ''> <arguments of flotilla-call...>
+  local user=$1 role=$2; shift 2
+  if [ "$AUTH" = on ]; then
+    FLOTILLA_TOKEN=$(token "$user" "$role") "$BIN/flotilla-call" "$@"
+  else
+    "$BIN/flotilla-call" "$@" -H "flotilla-user: $user"
+  fi
+}
+
+identity_flags() {  # identity_flags <service>: one a line
+  if [ "$AUTH" != on ]; then echo --auth=off; return; fi
+  local own=$IDENTITY/$1
+  printf '%s\n' --tls_cert_file="$own/tls.crt" --tls_key_file="$own/tls.key" --tls_ca_file="$own/ca.crt" \
+    --jwks_file="$own/jwks.json" --token_issuer=flotilla-development --token_audience=flotilla
+}
+
 start_service() {  # start_service <service> [flags...]
-  local service=$1 port; shift
+  local service=$1 port identity; shift
   running "$service" && return
+  mapfile -t identity < <(identity_flags "$service")
   port=$(port_of "$service")
   require_free_port "$service" "$port"
   # The connection string holds a password, so it goes by the environment, not by the command line.
@@ -159,7 +181,7 @@ start_service() {  # start_service <service> [flags...]
   fi
   FLOTILLA_POSTGRES=$(uri_of "$service") start_process "$service" "$BIN/flotilla-$service" \
     --listen="127.0.0.1:$port" --metrics_listen="127.0.0.1:$((port + METRICS_OFFSET))" \
-    --etcd="127.0.0.1:$PORT_ETCD" --redis="127.0.0.1:$PORT_REDIS" --nats="nats://127.0.0.1:$PORT_NATS" "$@"
+    --etcd="127.0.0.1:$PORT_ETCD" --redis="127.0.0.1:$PORT_REDIS" --nats="nats://127.0.0.1:$PORT_NATS" "${identity[@]}" "$@"
 }
 
 start_fleet() {

@@ -11,11 +11,9 @@
 
 namespace flotilla::event_log {
 
-EventAdminApi::EventAdminApi(rpc::Server& server, const events::Replayer::Options& options,
-                             operators::Operators operators)
-    : operators_(std::move(operators)), replayer_({.name = "replay", .workers = 1, .max_queue = 4}, [options] {
-        return std::make_shared<events::Replayer>(options);
-      }) {
+EventAdminApi::EventAdminApi(rpc::Server& server, const events::Replayer::Options& options)
+    : replayer_({.name = "replay", .workers = 1, .max_queue = 4},
+                [options] { return std::make_shared<events::Replayer>(options); }) {
   using Service = v1::EventAdminService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -29,7 +27,7 @@ EventAdminApi::EventAdminApi(rpc::Server& server, const events::Replayer::Option
 
 EventAdminApi::Reply<v1::ReplayEventsResponse> EventAdminApi::ReplayEvents(rpc::Call& call,
                                                                            const v1::ReplayEventsRequest& request) {
-  if (auto status = operators_.Check(call); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   const absl::StatusOr<events::ReplayRequest> parsed = Parse(request, call.user_id, absl::Now());
   if (!parsed.ok()) co_return parsed.status();
   const absl::StatusOr<events::Replay> replay =
@@ -44,7 +42,7 @@ EventAdminApi::Reply<v1::ReplayEventsResponse> EventAdminApi::ReplayEvents(rpc::
 
 EventAdminApi::Reply<v1::ListReplaysResponse> EventAdminApi::ListReplays(rpc::Call& call,
                                                                          const v1::ListReplaysRequest& request) {
-  if (auto status = operators_.Check(call); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   const absl::StatusOr<int> page = validation::PageSize(request.page_size());
   if (!page.ok()) co_return page.status();
   const absl::StatusOr<std::int64_t> before = ParseToken(request);

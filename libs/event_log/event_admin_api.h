@@ -5,7 +5,6 @@
 #include "batch/offload.h"
 #include "events/replay.h"
 #include "flotilla/event/v1/event_admin_service.grpc.pb.h"
-#include "operators/operators.h"
 #include "rpc/server.h"
 
 namespace flotilla::event_log {
@@ -15,7 +14,7 @@ namespace v1 = flotilla::event::v1;
 class EventAdminApi {
  public:
   // Adds the service to `server`, whose calls this object outlives.
-  EventAdminApi(rpc::Server& server, const events::Replayer::Options& options, operators::Operators operators);
+  EventAdminApi(rpc::Server& server, const events::Replayer::Options& options);
 
  private:
   template <class Response>
@@ -24,7 +23,6 @@ class EventAdminApi {
   Reply<v1::ReplayEventsResponse> ReplayEvents(rpc::Call& call, const v1::ReplayEventsRequest& request);
   Reply<v1::ListReplaysResponse> ListReplays(rpc::Call& call, const v1::ListReplaysRequest& request);
 
-  const operators::Operators operators_;
   batch::Offload<events::Replayer> replayer_;  // one at a time
 };
 

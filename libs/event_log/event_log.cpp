@@ -3,7 +3,6 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "operators/operators.h"
 
 ABSL_FLAG(absl::Duration, event_retention, absl::Hours(14 * 24),
           "How long the event log's parts are kept; at least as long as --stream_retention.");
@@ -53,8 +52,6 @@ absl::Status Migrate(const postgres::Options& owner, std::span<const postgres::M
 }
 
 EventLog::EventLog(rpc::Server& server, const Options& options)
-    : relay_(RelayOptions(options)),
-      parts_(options.postgres),
-      admin_(server, ReplayerOptions(RelayOptions(options)), operators::FromFlags()) {}
+    : relay_(RelayOptions(options)), parts_(options.postgres), admin_(server, ReplayerOptions(RelayOptions(options))) {}
 
 }  // namespace flotilla::event_log

@@ -20,7 +20,7 @@ std::minstd_rand& Random() {
   return random;
 }
 
-std::shared_ptr<Endpoint> Connect(const std::string& address) {
+std::shared_ptr<Endpoint> Connect(const std::string& address, const Security& security) {
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // an instance that left must not live on in a global pool
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -32,9 +32,11 @@ std::shared_ptr<Endpoint> Connect(const std::string& address) {
   args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   args.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // ours follow the budget
   args.SetMaxReceiveMessageSize(16 << 20);
+  if (!security.server_name.empty()) args.SetSslTargetNameOverride(security.server_name);
   auto endpoint = std::make_shared<Endpoint>();
   endpoint->address = address;
-  endpoint->channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), args);
+  endpoint->channel = grpc::CreateCustomChannel(
+      address, security.credentials != nullptr ? security.credentials : grpc::InsecureChannelCredentials(), args);
   endpoint->channel->GetState(true);  // connects now rather than at the first call
   return endpoint;
 }
@@ -62,6 +64,8 @@ void Breaker::Report(bool available, absl::Time now) {
 }
 
 struct ChannelPool::State {
+  explicit State(Security how) : security(std::move(how)) {}
+  const Security security;
   mutable std::mutex mutex;
   std::vector<std::shared_ptr<Endpoint>> endpoints;
   // Left the registry, but calls may still run on them. The last reference to a channel must not die inside a
@@ -75,7 +79,7 @@ struct ChannelPool::State {
     std::vector<std::shared_ptr<Endpoint>> next;
     for (const auto& address : addresses) {
       auto known = std::find_if(endpoints.begin(), endpoints.end(), [&](auto& e) { return e->address == address; });
-      next.push_back(known != endpoints.end() ? *known : Connect(address));
+      next.push_back(known != endpoints.end() ? *known : Connect(address, security));
     }
     for (auto& endpoint : endpoints) {
       if (std::find(next.begin(), next.end(), endpoint) == next.end()) retired.push_back(endpoint);
@@ -88,8 +92,8 @@ struct ChannelPool::State {
   }
 };
 
-ChannelPool::ChannelPool(std::string service, std::shared_ptr<EndpointSource> source)
-    : service_(std::move(service)), state_(std::make_shared<State>()), source_(std::move(source)) {
+ChannelPool::ChannelPool(std::string service, std::shared_ptr<EndpointSource> source, Security security)
+    : service_(std::move(service)), state_(std::make_shared<State>(std::move(security))), source_(std::move(source)) {
   source_->Subscribe([state = state_](std::vector<std::string> addresses) { state->Update(addresses); });
 }
 

@@ -58,6 +58,12 @@ class Breaker {
   bool probing_ = false;
 };
 
+// How a service is reached.
+struct Security {
+  std::shared_ptr<grpc::ChannelCredentials> credentials = {};  // null: without TLS
+  std::string server_name = {};  // that the server's certificate must hold: addresses come and go
+};
+
 struct Endpoint {
   std::string address;
   std::shared_ptr<grpc::Channel> channel;
@@ -70,7 +76,7 @@ struct Endpoint {
 // The endpoints of one service. Thread-safe. Outlives its calls.
 class ChannelPool {
  public:
-  ChannelPool(std::string service, std::shared_ptr<EndpointSource> source);
+  ChannelPool(std::string service, std::shared_ptr<EndpointSource> source, Security security = {});
   ~ChannelPool();
 
   const std::string& service() const { return service_; }

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "google/protobuf/descriptor.h"
+#include "grpc/grpc_security_constants.h"
 #include "rpc/health.h"
 #include "rpc/reflection.h"
 
@@ -27,6 +28,11 @@ std::string_view Call::Metadata(const char* key) const {
   return {it->second.data(), it->second.size()};
 }
 
+absl::Status Call::Ended(absl::Status status) const {
+  if (status.ok() || !expired()) return status;
+  return errors::Make(absl::StatusCode::kUnauthenticated, "TOKEN_EXPIRED", "the token has expired");
+}
+
 Server::Server(ServerOptions options) : options_(std::move(options)), health_(std::make_unique<Health>(*this)) {
   AddReflection(*this);
 }
@@ -35,7 +41,13 @@ Server::~Server() { Shutdown(absl::ZeroDuration()); }
 
 absl::Status Server::Start() {
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort(options_.listen,
+                           options_.credentials != nullptr ? options_.credentials : grpc::InsecureServerCredentials(),
+                           &port_);
+  int health_port = 1;
+  if (!options_.health_listen.empty()) {
+    builder.AddListeningPort(options_.health_listen, grpc::InsecureServerCredentials(), &health_port);
+  }
   builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a taken port is an error, not a shared one
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options_.max_metadata_bytes);
@@ -47,7 +59,7 @@ absl::Status Server::Start() {
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
   for (int i = 0; i < options_.loops; ++i) queues.push_back(builder.AddCompletionQueue());
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port_ == 0) {
+  if (server_ == nullptr || port_ == 0 || health_port == 0) {
     server_.reset();
     for (auto& queue : queues) {
       queue->Shutdown();
@@ -56,7 +68,8 @@ absl::Status Server::Start() {
       while (queue->Next(&tag, &ok)) {
       }
     }
-    return absl::UnavailableError("cannot listen on " + options_.listen + ": is the address taken?");
+    const std::string second = options_.health_listen.empty() ? "" : " or " + options_.health_listen;
+    return absl::UnavailableError("cannot listen on " + options_.listen + second + ": is the address taken?");
   }
   for (auto& queue : queues) {
     auto* raw = queue.get();
@@ -73,6 +86,14 @@ std::vector<Loop*> Server::loops() const {
 }
 
 void Server::SetServing(bool serving) { health_->SetServing(serving); }
+
+// gRPC serves every method on every port, so what comes by the port for probes is told by its transport.
+bool Server::OnlyHealth(const grpc::ServerContext& context, std::string_view method) const {
+  if (options_.health_listen.empty() || options_.credentials == nullptr) return false;
+  if (method.starts_with("grpc.health.v1.")) return false;
+  const auto transport = context.auth_context()->FindPropertyValues(GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME);
+  return transport.size() != 1 || transport[0] != GRPC_TLS_TRANSPORT_SECURITY_TYPE;
+}
 
 absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream) {
   const int running = calls_.fetch_add(1) + 1;
@@ -92,6 +113,9 @@ absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string
     return errors::WithRetryDelay(
         errors::Make(absl::StatusCode::kResourceExhausted, "SERVER_BUSY", "too many calls at once"),
         absl::Milliseconds(100));
+  }
+  if (OnlyHealth(context, method)) {
+    return errors::Make(absl::StatusCode::kPermissionDenied, "NOT_ALLOWED", "this port answers grpc.health.v1 alone");
   }
   for (auto& interceptor : interceptors_) {
     if (auto status = interceptor->OnStart(call); !status.ok()) return status;

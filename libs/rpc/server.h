@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "async/task.h"
 #include "grpcpp/grpcpp.h"
@@ -34,15 +35,22 @@ struct Call {
   std::string_view method;  // "package.Service/Method"
   grpc::ServerContext* context = nullptr;
   absl::Time start;
-  absl::Time deadline;      // for a unary call whose client set none: start + default_deadline
-  std::string user_id;      // set by an interceptor, else empty
+  absl::Time deadline;  // for a unary call whose client set none: start + default_deadline
+  std::string user_id;  // set by an interceptor, else empty
+  // Set by an interceptor where the caller, an operator or a service, may name any user in a request.
+  bool for_any_user = false;
+  absl::Time expires = absl::InfiniteFuture();  // when the caller's credentials do: a stream ends then
   std::string traceparent;  // W3C Trace Context as the client sent it; an interceptor makes it this call's own span
   bool stream = false;
-  // True once the client has gone or the server is ending. A unary call runs to its end and never sees it.
+  // True once the client has gone, its credentials have expired or the server is ending. A unary call runs to its end
+  // and never sees it.
   bool cancelled() const {
-    return cancelled_.load(std::memory_order_acquire) ||
+    return cancelled_.load(std::memory_order_acquire) || expired() ||
            (ending_ != nullptr && ending_->load(std::memory_order_acquire));
   }
+  bool expired() const { return stream && expires != absl::InfiniteFuture() && absl::Now() >= expires; }
+  // The end of a stream: what its handler says, unless its credentials have ended it.
+  absl::Status Ended(absl::Status status) const;
   std::atomic<bool> cancelled_ = false;        // set by the server
   const std::atomic<bool>* ending_ = nullptr;  // of a stream: the server's flag
 
@@ -64,8 +72,11 @@ class Interceptor {
 inline constexpr char kLiveness[] = "liveness";
 
 struct ServerOptions {
-  std::string listen = "127.0.0.1:0";  // host:port; port 0 picks one
-  int loops = 2;                       // threads, one completion queue each
+  std::string listen = "127.0.0.1:0";                         // host:port; port 0 picks one
+  int loops = 2;                                              // threads, one completion queue each
+  std::shared_ptr<grpc::ServerCredentials> credentials = {};  // null: without TLS
+  // A second host:port without TLS, for probes that know none: it answers grpc.health.v1 alone. Empty: none.
+  std::string health_listen = {};
   int max_message_bytes = 4 << 20;
   int max_metadata_bytes = 16 << 10;
   int max_concurrent_calls = 20000;                     // beyond: RESOURCE_EXHAUSTED (SERVER_BUSY) with RetryInfo
@@ -160,6 +171,7 @@ class Server {
   };
 
   // The parts of serving a call that don't depend on its types.
+  bool OnlyHealth(const grpc::ServerContext& context, std::string_view method) const;
   absl::Status Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream);
   void End(Call& call, const absl::Status& status);
 

@@ -194,7 +194,8 @@ void Server::ServerStreaming(Service* service,
                          void* tag) { (s->*request)(context, &stream->message, &stream->writer, queue, queue, tag); };
   auto run = [handler = std::move(handler)](Call& call, Stream& stream,
                                             Operation& operation) -> async::Task<absl::Status> {
-    absl::Status status = co_await handler(call, stream.message, stream);
+    const absl::Status ended = co_await handler(call, stream.message, stream);
+    const absl::Status status = call.Ended(ended);
     const grpc::Status end = errors::ToGrpc(status);
     co_await operation.Run([&](void* tag) { stream.writer.Finish(end, tag); });
     co_return status;
@@ -241,7 +242,8 @@ void Server::BidiStreaming(Service* service,
                          void* tag) { (s->*request)(context, &stream->stream, queue, queue, tag); };
   auto run = [handler = std::move(handler)](Call& call, Stream& stream,
                                             Operation& operation) -> async::Task<absl::Status> {
-    absl::Status status = co_await handler(call, stream, stream);
+    const absl::Status ended = co_await handler(call, stream, stream);
+    const absl::Status status = call.Ended(ended);
     const grpc::Status end = errors::ToGrpc(status);
     co_await operation.Run([&](void* tag) { stream.stream.Finish(end, tag); });
     co_return status;

@@ -4,15 +4,12 @@
 #include <unordered_map>
 
 #include "absl/time/clock.h"
-#include "errors/errors.h"
 #include "telemetry/metrics.h"
 #include "telemetry/trace.h"
-#include "validation/validation.h"
 
 namespace flotilla::runtime {
 namespace {
 
-constexpr char kUserKey[] = "flotilla-user";
 constexpr std::size_t kCodes = 17;
 
 struct MethodMetrics {
@@ -52,14 +49,6 @@ void CallMetrics::OnEnd(const rpc::Call& call, const absl::Status& status) {
   MethodMetrics& metrics = MetricsOf(call.method);
   metrics.seconds.Observe(absl::ToDoubleSeconds(absl::Now() - call.start));
   metrics.Count(std::min<std::size_t>(static_cast<std::size_t>(status.code()), kCodes - 1)).Increment();
-}
-
-absl::Status Identity::OnStart(rpc::Call& call) {
-  const std::string_view user = call.Metadata(kUserKey);
-  if (user.empty()) return absl::OkStatus();
-  if (!validation::IsName(user)) return errors::InvalidField(kUserKey, validation::kNameRule);
-  call.user_id = std::string(user);
-  return absl::OkStatus();
 }
 
 }  // namespace flotilla::runtime

@@ -19,12 +19,4 @@ class CallMetrics final : public rpc::Interceptor {
   void OnEnd(const rpc::Call& call, const absl::Status& status) override;
 };
 
-// Sets call.user_id from the metadata "flotilla-user", which the gateway in front of the fleet vouches for.
-// INVALID_ARGUMENT naming it where it is malformed; a call without it goes on without a user.
-class Identity final : public rpc::Interceptor {
- public:
-  absl::Status OnStart(rpc::Call& call) override;
-  void OnEnd(const rpc::Call&, const absl::Status&) override {}
-};
-
 }  // namespace flotilla::runtime

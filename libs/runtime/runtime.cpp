@@ -24,6 +24,7 @@
 #include "absl/time/clock.h"
 #include "config/config.h"
 #include "config/secret.h"
+#include "identity/config.h"
 #include "runtime/interceptors.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
@@ -33,6 +34,8 @@ ABSL_FLAG(std::string, listen, "127.0.0.1:0", "host:port to serve gRPC on; port 
 ABSL_FLAG(std::string, advertise, "",
           "host:port that is registered in etcd; default: the bound address; for a wildcard the machine's first "
           "address that is not loopback.");
+ABSL_FLAG(std::string, health_listen, "",
+          "host:port that answers grpc.health.v1 alone and without TLS, for probes that know none; empty: none.");
 ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:0", "host:port for /metrics; empty switches it off.");
 ABSL_FLAG(std::string, etcd, "127.0.0.1:2379", "etcd endpoints: host:port[,host:port...].");
 ABSL_FLAG(std::string, postgres, "", "libpq connection string of this service's database.");
@@ -89,6 +92,9 @@ absl::Status CheckFlags() {
     return InvalidFlag("metrics_listen", "must be host:port or empty");
   }
   if (absl::GetFlag(FLAGS_postgres).empty()) return InvalidFlag("postgres", "must be set");
+  if (!absl::GetFlag(FLAGS_health_listen).empty() && !Split(absl::GetFlag(FLAGS_health_listen), &unused)) {
+    return InvalidFlag("health_listen", "must be host:port or empty");
+  }
   const std::string migrations = absl::GetFlag(FLAGS_migrations);
   if (migrations != "run" && migrations != "only" && migrations != "skip")
     return InvalidFlag("migrations", "must be run, only or skip");
@@ -198,6 +204,7 @@ struct Fleet::Impl {
   explicit Impl(std::string id) : instance_id(std::move(id)) {}
   const std::string instance_id;
   std::string service;
+  identity::Identity identity;
   std::unique_ptr<rpc::Server> server;
   std::map<std::string, std::shared_ptr<rpc::ChannelPool>> peers;
 
@@ -253,7 +260,12 @@ absl::Status Fleet::Patiently(const std::function<absl::Status()>& step) const {
 std::shared_ptr<rpc::ChannelPool> Fleet::Peer(const std::string& service) {
   auto& peer = impl_->peers[service];
   if (peer == nullptr) {
-    peer = std::make_shared<rpc::ChannelPool>(service, std::make_shared<registry::Resolver>(impl_->etcd(), service));
+    rpc::Security security;
+    if (impl_->identity.tls.channel != nullptr) {
+      security = {impl_->identity.tls.channel, identity::CertificateName(service)};
+    }
+    peer = std::make_shared<rpc::ChannelPool>(service, std::make_shared<registry::Resolver>(impl_->etcd(), service),
+                                              std::move(security));
   }
   return peer;
 }
@@ -269,6 +281,12 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
     return 2;
   }
   telemetry::InitLog(service, *level);
+  const bool serves = absl::GetFlag(FLAGS_migrations) != "only";
+  absl::StatusOr<identity::Identity> identity = serves ? identity::FromFlags() : identity::Identity{};
+  if (!identity.ok()) {
+    std::cerr << argv[0] << ": " << identity.status().message() << "\n";
+    return 2;
+  }
   // Debian's abseil is built with the detector on; gRPC would pay for it at every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const auto fail = [](const char* what, const absl::Status& error) {
@@ -290,12 +308,16 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   Fleet fleet;
   fleet.impl_ = std::make_shared<Fleet::Impl>(InstanceId(service));
   fleet.impl_->service = service;
-  fleet.impl_->server = std::make_unique<rpc::Server>(
-      rpc::ServerOptions{.listen = absl::GetFlag(FLAGS_listen), .loops = absl::GetFlag(FLAGS_loops)});
+  fleet.impl_->identity = *std::move(identity);
+  fleet.impl_->server =
+      std::make_unique<rpc::Server>(rpc::ServerOptions{.listen = absl::GetFlag(FLAGS_listen),
+                                                       .loops = absl::GetFlag(FLAGS_loops),
+                                                       .credentials = fleet.impl_->identity.tls.server,
+                                                       .health_listen = absl::GetFlag(FLAGS_health_listen)});
   rpc::Server& server = *fleet.impl_->server;
   server.AddInterceptor(std::make_shared<Tracing>());
   server.AddInterceptor(std::make_shared<CallMetrics>());
-  server.AddInterceptor(std::make_shared<Identity>());
+  if (fleet.impl_->identity.interceptor != nullptr) server.AddInterceptor(fleet.impl_->identity.interceptor);
 
   const auto drop_kept = [&fleet] {
     while (!fleet.kept_.empty()) fleet.kept_.pop_back();

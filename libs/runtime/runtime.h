@@ -10,8 +10,8 @@
 // 0.
 //
 // Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
-// --listen, --advertise, --metrics_listen, --etcd, --postgres, --postgres_password_file, --migrations, --redis, --nats,
-// --instance_id, --loops, --grace_period, --log_level.
+// --listen, --advertise, --health_listen, --metrics_listen, --etcd, --postgres, --postgres_password_file, --migrations,
+// --redis, --nats, --instance_id, --loops, --grace_period, --log_level, and those of libs/identity.
 #pragma once
 
 #include <functional>

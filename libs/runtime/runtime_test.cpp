@@ -187,6 +187,7 @@ class RuntimeTest : public testing::Test {
                                      "--etcd=" + etcd_,
                                      "--postgres=postgresql://postgres.test/x",
                                      "--redis=redis.test:7",
+                                     "--auth=off",
                                      "--nats=nats://nats.test:8"};
     args.insert(args.end(), more.begin(), more.end());
     return std::make_unique<Service>(args);
@@ -327,6 +328,23 @@ TEST_F(RuntimeTest, MigrationsAreRunAloneOrLeftToAnother) {
   both->Field("serving", "");
 }
 
+TEST_F(RuntimeTest, WithoutKeysAServiceDoesNotStart) {
+  const std::vector<std::string> flags = {"tls_cert_file", "tls_key_file", "tls_ca_file",
+                                          "jwks_file",     "token_issuer", "token_audience"};
+  std::vector<std::string> given = {"--auth=on"};
+  for (const std::string& missing : flags) {
+    auto process = Start("serves", given);
+    EXPECT_EQ(process->Exit(), 2) << missing;
+    EXPECT_THAT(process->Output(), HasSubstr(absl::StrCat("--", missing, ": must be set")));
+    given.push_back(absl::StrCat("--", missing, "=/nonexistent"));
+  }
+  auto process = Start("serves", given);
+  EXPECT_EQ(process->Exit(), 2);
+  EXPECT_THAT(process->Output(), HasSubstr("--tls_cert_file: /nonexistent cannot be read"));
+  auto off = Start("serves");
+  EXPECT_THAT(off->Field("--auth=off: whoever reaches the port may do everything, as any user", "tls"), "off");
+}
+
 TEST_F(RuntimeTest, ATakenPortIsNamed) {
   const TakenPort taken;
   auto process = Start("serves", {"--listen=" + taken.address()});
@@ -342,7 +360,8 @@ TEST_F(RuntimeTest, AWrongFlagIsNamed) {
   for (const std::string flag :
        {"--listen=nowhere", "--advertise=host:0", "--metrics_listen=x", "--etcd=", "--etcd=a:1,b", "--redis=x",
         "--postgres=", "--postgres_password_file=/nonexistent", "--migrations=maybe", "--nats=x", "--loops=0",
-        "--grace_period=-1s", "--log_level=loud", "--instance_id=a/b", "--loops=many", "--nosuch=1"}) {
+        "--grace_period=-1s", "--log_level=loud", "--instance_id=a/b", "--health_listen=x", "--auth=maybe",
+        "--loops=many", "--nosuch=1"}) {
     auto process = Start("serves", {flag});
     const int exit = process->Exit();
     EXPECT_TRUE(exit == 1 || exit == 2) << flag;

@@ -42,8 +42,7 @@ bool IsCurrency(std::string_view text) {
 
 absl::Status CheckUser(std::string_view user_id) {
   if (!user_id.empty()) return absl::OkStatus();
-  return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER",
-                      "the call carries no user (metadata flotilla-user)");
+  return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER", "the call carries no user");
 }
 
 absl::StatusOr<int> PageSize(std::int32_t page_size) {

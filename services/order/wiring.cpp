@@ -2,12 +2,10 @@
 
 #include <memory>
 #include <random>
-#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "event_log/event_log.h"
-#include "operators/operators.h"
 #include "order/api/order_api.h"
 #include "order/api/saga_admin_api.h"
 #include "order/store/schema.h"
@@ -49,7 +47,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
       events::Consumer::ConsumerOptions{
           .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},
       [payments](auto events) { return payments->Apply(events); }));
-  fleet.Keep(std::make_unique<SagaAdminApi>(fleet.server(), postgres, operators::FromFlags()));
+  fleet.Keep(std::make_unique<SagaAdminApi>(fleet.server(), postgres));
   fleet.OnStarted([flow, &fleet] {
     const auto loops = fleet.server().loops();
     flow->Start({loops.begin(), loops.end()});

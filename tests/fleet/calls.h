@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "flotilla/order/v1/order_service.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
 
 namespace flotilla::fleet {
 
@@ -20,6 +23,11 @@ struct Result {
 // CreateOrder and CancelOrder are written to the living fleet's log of calls, for the checker; without a fleet of this
 // process to this file, which is complete when the process ends.
 void LogCallsTo(const std::string& path);
+// From now on every call brings a token of its user, signed with this key of deploy/local/dev-ca, and one of an
+// operator where it has none. Throws where the file holds no key.
+void SignCallsWith(const std::filesystem::path& token_key);
+// With the authority of a folder that deploy/local/dev-ca has made; without TLS where it is empty.
+std::shared_ptr<grpc::ChannelCredentials> ClientCredentials(const std::filesystem::path& identity);
 using Items = std::vector<std::pair<std::string, std::int64_t>>;
 
 Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,

@@ -14,6 +14,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "identity/signer.h"
 #include "testing/environment.h"
 #include "testing/eventually.h"
 
@@ -45,6 +46,7 @@ Fleet::Fleet(FleetOptions options) : options_(std::move(options)) {
   folder_ = std::filesystem::temp_directory_path() / ("flotilla-" + prefix_);
   std::filesystem::create_directories(folder_);
   Calls().Open(call_log());
+  if (!options_.identity.empty()) SignCallsWith(options_.identity / "token.key");
   if (options_.own_postgres) {
     postgres_ = std::make_unique<PostgresServer>(options_.postgres_folder.empty() ? folder_ : options_.postgres_folder,
                                                  options_.postgres_settings);
@@ -116,10 +118,23 @@ std::string Fleet::Start(const std::string& service, std::vector<std::string> fl
                            absl::StrCat("--etcd=127.0.0.1:", ports_.at("etcd")), "--postgres=" + DatabaseUri(service),
                            absl::StrCat("--redis=127.0.0.1:", ports_.at("redis")),
                            absl::StrCat("--nats=nats://127.0.0.1:", ports_.at("nats"))});
+  const std::vector<std::string> identity = IdentityFlags(service);
+  instance.command.insert(instance.command.end(), identity.begin(), identity.end());
   instance.command.insert(instance.command.end(), flags.begin(), flags.end());
   processes_[name] = std::make_unique<Process>(instance.command, log(name), instance.environment);
   instances_.emplace(name, std::move(instance));
   return name;
+}
+
+std::vector<std::string> Fleet::IdentityFlags(const std::string& service) const {
+  if (options_.identity.empty()) return {"--auth=off"};
+  const std::string own = options_.identity / service;
+  return {absl::StrCat("--tls_cert_file=", own, "/tls.crt"),
+          absl::StrCat("--tls_key_file=", own, "/tls.key"),
+          absl::StrCat("--tls_ca_file=", own, "/ca.crt"),
+          absl::StrCat("--jwks_file=", own, "/jwks.json"),
+          absl::StrCat("--token_issuer=", identity::kDevelopmentIssuer),
+          absl::StrCat("--token_audience=", identity::kDevelopmentAudience)};
 }
 
 std::string Fleet::StartBehind(Proxy& proxy, const std::string& service, std::vector<std::string> flags) {
@@ -161,7 +176,7 @@ std::shared_ptr<grpc::Channel> Fleet::channel(const std::string& instance) const
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
-  return grpc::CreateCustomChannel(address(instance), grpc::InsecureChannelCredentials(), args);
+  return grpc::CreateCustomChannel(address(instance), ClientCredentials(options_.identity), args);
 }
 
 void Fleet::WaitServing(const std::string& instance, int seconds) {

@@ -27,6 +27,8 @@ struct FleetOptions {
   bool own_postgres = false;
   std::filesystem::path postgres_folder = {};
   std::vector<std::string> postgres_settings = {"fsync=off"};
+  // A folder that deploy/local/dev-ca has made, for a fleet with --auth=on; empty: off.
+  std::filesystem::path identity = {};
 };
 
 class Fleet {
@@ -94,6 +96,7 @@ class Fleet {
     std::vector<std::string> command;
     std::map<std::string, std::string> environment;
   };
+  std::vector<std::string> IdentityFlags(const std::string& service) const;
   std::string call_log() const { return (folder_ / "calls.jsonl").string(); }
   std::string log(const std::string& name) const { return (folder_ / (name + ".log")).string(); }
 

@@ -21,7 +21,7 @@ class Replay : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* service : {"inventory", "payment", "order"}) {
-      for (int i = 0; i < 2; ++i) fleet_.WaitServing(fleet_.Start(service, {"--operators=olga"}));
+      for (int i = 0; i < 2; ++i) fleet_.WaitServing(fleet_.Start(service));
     }
     for (int i = 0; i < 2; ++i) fleet_.WaitServing(fleet_.Start("notify"));
     Load::Prepare(fleet_, kBuyers);

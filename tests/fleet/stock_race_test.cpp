@@ -71,7 +71,7 @@ class Shop {
   void StartInstance(int i) {
     instances_[static_cast<std::size_t>(i)] = std::make_unique<Process>(
         std::vector<std::string>{TestBin() + "/flotilla-inventory", "--listen=" + Address(i),
-                                 "--metrics_listen=", "--etcd=127.0.0.1:1", "--nats=nats://127.0.0.1:1",
+                                 "--metrics_listen=", "--auth=off", "--etcd=127.0.0.1:1", "--nats=nats://127.0.0.1:1",
                                  "--postgres=" + Uri(), absl::StrCat("--redis=127.0.0.1:", redis_port_),
                                  absl::StrCat("--gate_segments=", segments_)},
         (folder_ / absl::StrCat("inventory-", i, ".log")).string());

@@ -21,6 +21,7 @@
 #include "grpcpp/grpcpp.h"
 
 ABSL_FLAG(std::string, orders, "", "order instances: ip:port[,ip:port...], or a name to resolve as dns:///order:7000");
+ABSL_FLAG(std::string, identity, "", "folder of deploy/local/dev-ca, for a fleet with --auth=on");
 ABSL_FLAG(std::string, run, "load", "prefix of the idempotency keys; another one for every run");
 ABSL_FLAG(std::string, client_log, "/dev/null", "file for flotilla-check --client_log");
 ABSL_FLAG(double, rate, 100, "orders a second");
@@ -55,7 +56,9 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& addresses) {
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   args.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 500);
   const bool named = addresses.find("//") != std::string::npos;
-  return grpc::CreateCustomChannel(named ? addresses : "ipv4:" + addresses, grpc::InsecureChannelCredentials(), args);
+  const auto credentials = flotilla::fleet::ClientCredentials(absl::GetFlag(FLAGS_identity));
+  if (!absl::GetFlag(FLAGS_identity).empty()) args.SetSslTargetNameOverride("order.flotilla");  // not each address
+  return grpc::CreateCustomChannel(named ? addresses : "ipv4:" + addresses, credentials, args);
 }
 
 bool Retriable(grpc::StatusCode code) {
@@ -108,6 +111,9 @@ int main(int argc, char** argv) {
   }
   std::signal(SIGTERM, [](int) { stop = true; });
   flotilla::fleet::LogCallsTo(absl::GetFlag(FLAGS_client_log));
+  if (const std::string identity = absl::GetFlag(FLAGS_identity); !identity.empty()) {
+    flotilla::fleet::SignCallsWith(identity + "/token.key");
+  }
 
   Tally tally;
   const absl::Time start = absl::Now();

@@ -33,14 +33,14 @@ free_ports() {
 
 # The wallets and SKUs that flotilla-load spends: user-0 ..., sku-0 ...
 seed_load() {  # seed_load <inventory address> <payment address> [users]
-  local n call=$BIN/flotilla-call money='"currency_code":"EUR","minor_units"'
+  local n money='"currency_code":"EUR","minor_units"'
   for n in $(seq 0 9); do
-    "$call" "$1" flotilla.inventory.v1.InventoryService/PutSku \
+    call_as load operator "$1" flotilla.inventory.v1.InventoryService/PutSku \
       "{\"sku\":\"sku-$n\",\"name\":\"Load\",\"price\":{$money:100},\"initial_quantity\":1000000}" >/dev/null
   done
   for n in $(seq 0 $((${3:-64} - 1))); do
-    "$call" "$2" flotilla.payment.v1.PaymentService/OpenAccount "{\"user_id\":\"user-$n\",\"currency_code\":\"EUR\"}" >/dev/null
-    "$call" "$2" flotilla.payment.v1.PaymentService/Deposit \
+    call_as load operator "$2" flotilla.payment.v1.PaymentService/OpenAccount "{\"user_id\":\"user-$n\",\"currency_code\":\"EUR\"}" >/dev/null
+    call_as load operator "$2" flotilla.payment.v1.PaymentService/Deposit \
       "{\"user_id\":\"user-$n\",\"deposit_id\":\"load-$n\",\"amount\":{$money:100000000}}" >/dev/null
   done
 }

@@ -26,8 +26,7 @@ std::string AddPage(const Items& items, int page, Add add) {
 
 }  // namespace
 
-SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres, operators::Operators operators)
-    : operators_(std::move(operators)), admin_(postgres) {
+SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres) : admin_(postgres) {
   using Service = v1::SagaAdminService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -47,7 +46,7 @@ SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgre
 
 SagaAdminApi::Reply<v1::ListSagasResponse> SagaAdminApi::ListSagas(rpc::Call& call,
                                                                    const v1::ListSagasRequest& request) {
-  if (auto status = operators_.Check(call); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   absl::StatusOr<saga::SagaQuery> query = Parse(request);
   if (!query.ok()) co_return query.status();
   const int page = query->limit++;
@@ -59,7 +58,7 @@ SagaAdminApi::Reply<v1::ListSagasResponse> SagaAdminApi::ListSagas(rpc::Call& ca
 }
 
 SagaAdminApi::Reply<v1::GetSagaResponse> SagaAdminApi::GetSaga(rpc::Call& call, const v1::GetSagaRequest& request) {
-  if (auto status = operators_.Check(call); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   absl::StatusOr<saga::SagaKey> key = ParseSagaKey(request.type(), request.id());
   if (!key.ok()) co_return key.status();
   const absl::StatusOr<saga::SagaDetail> detail = co_await admin_.Get(*std::move(key));
@@ -73,7 +72,7 @@ SagaAdminApi::Reply<v1::GetSagaResponse> SagaAdminApi::GetSaga(rpc::Call& call, 
 
 template <class Request>
 async::Task<absl::Status> SagaAdminApi::Do(saga::Act act, rpc::Call& call, const Request& request) {
-  if (auto status = operators_.Check(call); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   const absl::StatusOr<saga::SagaKey> key = ParseSagaKey(request.type(), request.id());
   if (!key.ok()) co_return key.status();
   if (auto status = CheckNote(request.note(), act == saga::Act::kResolve); !status.ok()) co_return status;
@@ -108,7 +107,7 @@ SagaAdminApi::Reply<v1::ResolveSagaResponse> SagaAdminApi::ResolveSaga(rpc::Call
 
 SagaAdminApi::Reply<v1::ListOperatorActsResponse> SagaAdminApi::ListOperatorActs(
     rpc::Call& call, const v1::ListOperatorActsRequest& request) {
-  if (auto status = operators_.Check(call); !status.ok()) co_return status;
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   absl::StatusOr<saga::ActQuery> query = Parse(request);
   if (!query.ok()) co_return query.status();
   const int page = query->limit++;

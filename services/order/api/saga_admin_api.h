@@ -1,11 +1,8 @@
-// flotilla.order.v1.SagaAdminService: proto <-> saga::Admin, validation, status, and who may.
+// flotilla.order.v1.SagaAdminService: proto <-> saga::Admin, validation, status.
 #pragma once
-
-#include <string>
 
 #include "async/task.h"
 #include "flotilla/order/v1/saga_admin_service.grpc.pb.h"
-#include "operators/operators.h"
 #include "rpc/server.h"
 #include "saga/admin.h"
 
@@ -14,7 +11,7 @@ namespace flotilla::order {
 class SagaAdminApi {
  public:
   // Adds the service to `server`.
-  SagaAdminApi(rpc::Server& server, const postgres::Options& postgres, operators::Operators operators);
+  SagaAdminApi(rpc::Server& server, const postgres::Options& postgres);
 
  private:
   template <class Response>
@@ -30,7 +27,6 @@ class SagaAdminApi {
   template <class Request>
   async::Task<absl::Status> Do(saga::Act act, rpc::Call& call, const Request& request);
 
-  const operators::Operators operators_;
   saga::Admin admin_;
 };
 

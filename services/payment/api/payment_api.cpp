@@ -22,6 +22,12 @@ constexpr char kChargesHelp[] = "Charges answered, repeats included";
 // For rpc::ParseItems.
 constexpr auto kParse = [](const auto& request, int index) { return Parse(request, index); };
 
+// The same for a wallet that exists and for one that does not.
+absl::Status CheckOwner(const rpc::Call& call, const std::string& user_id) {
+  if (call.for_any_user || call.user_id == user_id) return absl::OkStatus();
+  return errors::Make(absl::StatusCode::kPermissionDenied, "NOT_THE_OWNER", "the wallet is another user's");
+}
+
 }  // namespace
 
 PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger, CallbackVerifier verifier)
@@ -40,9 +46,13 @@ PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger, CallbackVerifier ver
     server.Unary(service.get(), requester, method,
                  [this, handler](rpc::Call&, const auto& request) { return (this->*handler)(request); });
   };
-  add(&Service::RequestOpenAccount, "flotilla.payment.v1.PaymentService/OpenAccount", &PaymentApi::OpenAccount);
+  const auto add_owned = [&](auto requester, const char* method, auto handler) {
+    server.Unary(service.get(), requester, method,
+                 [this, handler](rpc::Call& call, const auto& request) { return (this->*handler)(call, request); });
+  };
+  add_owned(&Service::RequestOpenAccount, "flotilla.payment.v1.PaymentService/OpenAccount", &PaymentApi::OpenAccount);
   add(&Service::RequestDeposit, "flotilla.payment.v1.PaymentService/Deposit", &PaymentApi::Deposit);
-  add(&Service::RequestGetAccount, "flotilla.payment.v1.PaymentService/GetAccount", &PaymentApi::GetAccount);
+  add_owned(&Service::RequestGetAccount, "flotilla.payment.v1.PaymentService/GetAccount", &PaymentApi::GetAccount);
   add(&Service::RequestCharge, "flotilla.payment.v1.PaymentService/Charge", &PaymentApi::Charge);
   add(&Service::RequestRefund, "flotilla.payment.v1.PaymentService/Refund", &PaymentApi::Refund);
   add(&Service::RequestAuthorize, "flotilla.payment.v1.PaymentService/Authorize", &PaymentApi::Authorize);
@@ -56,9 +66,11 @@ PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger, CallbackVerifier ver
   add(&Service::RequestBatchRefund, "flotilla.payment.v1.PaymentService/BatchRefund", &PaymentApi::BatchRefund);
 }
 
-PaymentApi::Reply<v1::OpenAccountResponse> PaymentApi::OpenAccount(const v1::OpenAccountRequest& request) {
+PaymentApi::Reply<v1::OpenAccountResponse> PaymentApi::OpenAccount(rpc::Call& call,
+                                                                   const v1::OpenAccountRequest& request) {
   absl::StatusOr<WalletKey> key = ParseWallet(request.user_id(), request.currency_code());
   if (!key.ok()) co_return key.status();
+  if (absl::Status status = CheckOwner(call, request.user_id()); !status.ok()) co_return status;
   const absl::StatusOr<std::int64_t> balance = co_await ledger_.Open(*std::move(key));
   if (!balance.ok()) co_return balance.status();
   v1::OpenAccountResponse response;
@@ -77,9 +89,11 @@ PaymentApi::Reply<v1::DepositResponse> PaymentApi::Deposit(const v1::DepositRequ
   co_return response;
 }
 
-PaymentApi::Reply<v1::GetAccountResponse> PaymentApi::GetAccount(const v1::GetAccountRequest& request) {
+PaymentApi::Reply<v1::GetAccountResponse> PaymentApi::GetAccount(rpc::Call& call,
+                                                                 const v1::GetAccountRequest& request) {
   absl::StatusOr<WalletKey> key = ParseWallet(request.user_id(), request.currency_code());
   if (!key.ok()) co_return key.status();
+  if (absl::Status status = CheckOwner(call, request.user_id()); !status.ok()) co_return status;
   const absl::StatusOr<std::optional<std::int64_t>> balance = co_await ledger_.Read(*std::move(key));
   if (!balance.ok()) co_return balance.status();
   if (!balance->has_value()) co_return UnknownAccount();

@@ -20,9 +20,9 @@ class PaymentApi {
   template <class T>
   using Reply = async::Task<absl::StatusOr<T>>;
 
-  Reply<v1::OpenAccountResponse> OpenAccount(const v1::OpenAccountRequest& request);
+  Reply<v1::OpenAccountResponse> OpenAccount(rpc::Call& call, const v1::OpenAccountRequest& request);
   Reply<v1::DepositResponse> Deposit(const v1::DepositRequest& request);
-  Reply<v1::GetAccountResponse> GetAccount(const v1::GetAccountRequest& request);
+  Reply<v1::GetAccountResponse> GetAccount(rpc::Call& call, const v1::GetAccountRequest& request);
   Reply<v1::ChargeResponse> Charge(const v1::ChargeRequest& request);
   Reply<v1::RefundResponse> Refund(const v1::RefundRequest& request);
   Reply<v1::AuthorizeResponse> Authorize(const v1::AuthorizeRequest& request);
