@@ -92,6 +92,9 @@ constexpr Row kTable[] = {
     {"flotilla.notify.v1.NotifyAdminService", "ListDeadLetters", kOperator},
     {"flotilla.notify.v1.NotifyAdminService", "RedeliverDeadLetter", kOperator},
 
+    {"flotilla.event.v1.EventAdminService", "ReplayEvents", kOperator},
+    {"flotilla.event.v1.EventAdminService", "ListReplays", kOperator},
+
     {"grpc.health.v1.Health", "Check", kOpen},
     {"grpc.health.v1.Health", "Watch", kOpen},
     {"grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", kOpen},
