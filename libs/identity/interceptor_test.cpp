@@ -71,6 +71,17 @@ class GuardTest : public testing::Test {
                                while (!call.cancelled()) co_await async::SleepFor(absl::Milliseconds(10));
                                co_return absl::UnavailableError("cancelled");
                              });
+    server_->BidiStreaming(orders.get(), &OrderService::AsyncService::RequestWatchOrders,
+                           "flotilla.order.v1.OrderService/WatchOrders",
+                           [](rpc::Call&, rpc::ServerReader<order::v1::WatchOrdersRequest>& reader,
+                              rpc::ServerWriter<order::v1::WatchOrdersResponse>& writer) -> async::Task<absl::Status> {
+                             for (order::v1::WatchOrdersRequest request;;) {
+                               const bool more = co_await reader.Read(&request);
+                               if (!more) co_return absl::OkStatus();
+                               const bool written = co_await writer.Write(order::v1::WatchOrdersResponse());
+                               if (!written) co_return absl::OkStatus();
+                             }
+                           });
     const auto sagas = std::make_shared<SagaAdminService::AsyncService>();
     server_->AddService(sagas);
     Add<SagaAdminService::AsyncService, order::v1::ListSagasRequest, order::v1::ListSagasResponse>(
@@ -198,6 +209,23 @@ TEST_F(GuardTest, AStreamEndsWithItsToken) {
   const absl::Status status = errors::FromGrpc(stream->Finish());
   EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated) << status;
   EXPECT_EQ(errors::Reason(status), "TOKEN_EXPIRED");
+}
+
+TEST_F(GuardTest, NothingIsTakenFromAStreamAfterItsToken) {
+  grpc::ClientContext context;
+  Prepare(context, {{"authorization", Token("alice", "", absl::Seconds(2))}});
+  const auto stub = OrderService::NewStub(Channel());
+  const auto stream = stub->WatchOrders(&context);
+  order::v1::WatchOrdersRequest request;
+  order::v1::WatchOrdersResponse response;
+  request.set_add_order_id("before");
+  ASSERT_TRUE(stream->Write(request));
+  EXPECT_TRUE(stream->Read(&response));
+  absl::SleepFor(absl::Seconds(3));
+  request.set_add_order_id("after");
+  stream->Write(request);
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(errors::Reason(errors::FromGrpc(stream->Finish())), "TOKEN_EXPIRED");
 }
 
 TEST_F(GuardTest, WhatIsOpenNeedsNoProof) {

@@ -29,7 +29,7 @@ std::string_view Call::Metadata(const char* key) const {
 }
 
 absl::Status Call::Ended(absl::Status status) const {
-  if (status.ok() || !expired()) return status;
+  if (!expired()) return status;
   return errors::Make(absl::StatusCode::kUnauthenticated, "TOKEN_EXPIRED", "the token has expired");
 }
 

@@ -49,7 +49,7 @@ struct Call {
            (ending_ != nullptr && ending_->load(std::memory_order_acquire));
   }
   bool expired() const { return stream && expires != absl::InfiniteFuture() && absl::Now() >= expires; }
-  // The end of a stream: what its handler says, unless its credentials have ended it.
+  // What becomes of a stream that its handler ends so: its credentials may have ended it.
   absl::Status Ended(absl::Status status) const;
   std::atomic<bool> cancelled_ = false;        // set by the server
   const std::atomic<bool>* ending_ = nullptr;  // of a stream: the server's flag
@@ -87,14 +87,14 @@ template <class Response>
 class ServerWriter {  // of a stream to the client
  public:
   virtual ~ServerWriter() = default;
-  // False once the stream is broken: end the handler then.
+  // False once the stream is broken or its caller's credentials have expired: end the handler then.
   virtual async::Task<bool> Write(const Response& response) = 0;
 };
 template <class Request>
 class ServerReader {  // of a stream from the client
  public:
   virtual ~ServerReader() = default;
-  // False at the end of the stream.
+  // False at the end of the stream, and where its caller's credentials have expired: call.cancelled() tells.
   virtual async::Task<bool> Read(Request* request) = 0;
 };
 

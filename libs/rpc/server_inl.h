@@ -107,6 +107,7 @@ struct Server::StreamMethod {
     async::Start(Serve(queue, Alive(server)));
 
     absl::Status status = server.Begin(call, context, method, true);
+    stream.call = &call;
     if (status.ok()) {
       status = co_await handler(call, stream, operation);
     } else {
@@ -123,13 +124,15 @@ template <class Q, class R>
 struct ServerStream final : ServerWriter<R> {
   explicit ServerStream(grpc::ServerContext* context) : writer(context) {}
   async::Task<bool> Write(const R& response) override {
-    co_return co_await operation.Run([&](void* tag) { writer.Write(response, tag); });
+    const bool ok = co_await operation.Run([&](void* tag) { writer.Write(response, tag); });
+    co_return ok && !call->expired();
   }
   async::Task<void> FinishWithError(grpc::Status status, Operation& op) {
     co_await op.Run([&](void* tag) { writer.Finish(status, tag); });
   }
   Q message;
   grpc::ServerAsyncWriter<R> writer;
+  const Call* call = nullptr;  // set before the handler runs
   Operation operation;
 };
 
@@ -137,12 +140,14 @@ template <class Q, class R>
 struct ClientStream final : ServerReader<Q> {
   explicit ClientStream(grpc::ServerContext* context) : reader(context) {}
   async::Task<bool> Read(Q* request) override {
-    co_return co_await operation.Run([&](void* tag) { reader.Read(request, tag); });
+    const bool ok = co_await operation.Run([&](void* tag) { reader.Read(request, tag); });
+    co_return ok && !call->expired();
   }
   async::Task<void> FinishWithError(grpc::Status status, Operation& op) {
     co_await op.Run([&](void* tag) { reader.FinishWithError(status, tag); });
   }
   grpc::ServerAsyncReader<R, Q> reader;
+  const Call* call = nullptr;  // set before the handler runs
   Operation operation;
 };
 
@@ -151,15 +156,18 @@ template <class Q, class R>
 struct BidiStream final : ServerReader<Q>, ServerWriter<R> {
   explicit BidiStream(grpc::ServerContext* context) : stream(context) {}
   async::Task<bool> Read(Q* request) override {
-    co_return co_await reading.Run([&](void* tag) { stream.Read(request, tag); });
+    const bool ok = co_await reading.Run([&](void* tag) { stream.Read(request, tag); });
+    co_return ok && !call->expired();
   }
   async::Task<bool> Write(const R& response) override {
-    co_return co_await writing.Run([&](void* tag) { stream.Write(response, tag); });
+    const bool ok = co_await writing.Run([&](void* tag) { stream.Write(response, tag); });
+    co_return ok && !call->expired();
   }
   async::Task<void> FinishWithError(grpc::Status status, Operation& op) {
     co_await op.Run([&](void* tag) { stream.Finish(status, tag); });
   }
   grpc::ServerAsyncReaderWriter<R, Q> stream;
+  const Call* call = nullptr;  // set before the handler runs
   Operation reading, writing;
 };
 
@@ -216,7 +224,8 @@ void Server::ClientStreaming(Service* service,
   auto run = [handler = std::move(handler)](Call& call, Stream& stream,
                                             Operation& operation) -> async::Task<absl::Status> {
     absl::StatusOr<Response> response = co_await handler(call, stream);
-    const grpc::Status end = errors::ToGrpc(response.status());
+    const absl::Status status = response.ok() ? response.status() : call.Ended(response.status());
+    const grpc::Status end = errors::ToGrpc(status);
     co_await operation.Run([&](void* tag) {
       if (response.ok()) {
         stream.reader.Finish(*response, end, tag);
@@ -224,7 +233,7 @@ void Server::ClientStreaming(Service* service,
         stream.reader.FinishWithError(end, tag);
       }
     });
-    co_return response.status();
+    co_return status;
   };
   using Method = StreamMethod<Service, decltype(start), Stream, decltype(run)>;
   std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});

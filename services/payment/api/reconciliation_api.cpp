@@ -19,8 +19,8 @@ ReconciliationApi::ReconciliationApi(rpc::Server& server, Reconciliation& reconc
   server.AddService(service);
   server.ClientStreaming(service.get(), &Service::RequestImportStatement,
                          "flotilla.payment.v1.ReconciliationService/ImportStatement",
-                         [this](rpc::Call&, rpc::ServerReader<v1::ImportStatementRequest>& requests) {
-                           return ImportStatement(requests);
+                         [this](rpc::Call& call, rpc::ServerReader<v1::ImportStatementRequest>& requests) {
+                           return ImportStatement(call, requests);
                          });
   server.Unary(service.get(), &Service::RequestListDifferences,
                "flotilla.payment.v1.ReconciliationService/ListDifferences",
@@ -33,7 +33,7 @@ ReconciliationApi::ReconciliationApi(rpc::Server& server, Reconciliation& reconc
 }
 
 ReconciliationApi::Reply<v1::ImportStatementResponse> ReconciliationApi::ImportStatement(
-    rpc::ServerReader<v1::ImportStatementRequest>& requests) {
+    rpc::Call& call, rpc::ServerReader<v1::ImportStatementRequest>& requests) {
   v1::ImportStatementRequest request;
   bool more = co_await requests.Read(&request);
   if (!more) co_return errors::InvalidField("header", "must be the first request's part");
@@ -46,6 +46,8 @@ ReconciliationApi::Reply<v1::ImportStatementResponse> ReconciliationApi::ImportS
     }
     if (const absl::Status status = reader.Add(request.chunk()); !status.ok()) co_return StatementError(status);
   }
+  // A statement that broke off must not be taken for a whole one.
+  if (call.cancelled()) co_return absl::CancelledError("the stream ended before the statement did");
   if (const absl::Status status = reader.Finish(); !status.ok()) co_return StatementError(status);
   statement->lines = std::move(reader).lines();
   const absl::StatusOr<Reconciled> reconciled = co_await reconciliation_.Import(*std::move(statement));

@@ -22,7 +22,8 @@ class ReconciliationApi {
   template <class T>
   using Reply = async::Task<absl::StatusOr<T>>;
 
-  Reply<v1::ImportStatementResponse> ImportStatement(rpc::ServerReader<v1::ImportStatementRequest>& requests);
+  Reply<v1::ImportStatementResponse> ImportStatement(rpc::Call& call,
+                                                     rpc::ServerReader<v1::ImportStatementRequest>& requests);
   Reply<v1::ListDifferencesResponse> ListDifferences(const v1::ListDifferencesRequest& request);
   Reply<v1::ResolveDifferenceResponse> ResolveDifference(std::string operator_id,
                                                          const v1::ResolveDifferenceRequest& request);
