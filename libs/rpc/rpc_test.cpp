@@ -466,11 +466,12 @@ TEST(Client, ACallThatComesAfterItsLoopHasStoppedIsRefused) {
   {
     Loop loop(std::make_unique<grpc::CompletionQueue>());
     async::Spawn(loop, [](Client<TestService>& c, std::atomic<int>& out) -> async::Task<void> {
+      out = -2;  // on the loop, which wakes it when it stops
       co_await async::SleepFor(absl::Seconds(60));
       const auto result = co_await c.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {});
       out = static_cast<int>(result.status().code());
     }(client, code));
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_TRUE(Eventually([&] { return code == -2; }));
   }
   EXPECT_EQ(static_cast<absl::StatusCode>(code.load()), absl::StatusCode::kUnavailable);
 }
