@@ -6,6 +6,7 @@
 #include "errors/errors.h"
 #include "order/api/saga_admin_parse.h"
 #include "telemetry/log.h"
+#include "validation/validation.h"
 
 namespace flotilla::order {
 namespace {
