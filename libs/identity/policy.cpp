@@ -86,6 +86,7 @@ constexpr Row kTable[] = {
     {"flotilla.notify.v1.WebhookService", "ListEndpoints", kUser},
     {"flotilla.notify.v1.WebhookService", "DeleteEndpoint", kUser},
     {"flotilla.notify.v1.WebhookService", "EnableEndpoint", kUser},
+    {"flotilla.notify.v1.WebhookService", "RotateSecret", kUser},
     {"flotilla.notify.v1.WebhookService", "ListDeliveries", kUser},
     {"flotilla.notify.v1.WebhookService", "RedeliverDelivery", kUser},
 
