@@ -2,6 +2,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <unordered_set>
@@ -159,7 +160,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     std::size_t next = 0;
     absl::Duration pause = absl::ZeroDuration();
     const std::size_t batch = std::min(options.claim_batch, options.max_recovering);
-    absl::Time next_summary = absl::InfinitePast();
+    absl::Time next_summary = absl::InfinitePast(), next_disown = absl::InfinitePast();
     while (!stop_recovering.WaitFor(pause)) {
       if (absl::Now() >= next_summary) {
         next_summary = absl::Now() + kSummaryPeriod;
@@ -168,6 +169,10 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
           oldest_gauge.Set(summary->oldest_seconds);
         }
         store.DropOld(options.history_retention).IgnoreError();  // the next turn tries again
+      }
+      if (absl::Now() >= next_disown) {
+        next_disown = absl::Now() + options.lease / 2;
+        DisownStrays(store);
       }
       // While batches come back full there are more: no pause but for room.
       const auto busy = static_cast<std::size_t>(recovering.load());
@@ -197,6 +202,24 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         async::Spawn(*executors[next++ % executors.size()], Resume(shared_from_this(), Enter(std::move(item.record))));
       }
     }
+  }
+
+  // Records that are ours in the table but that nobody here runs: an answer to COMMIT was lost, or parking could not be
+  // written. Our lease would cover them for as long as any other saga of ours is slow.
+  void DisownStrays(Store& store) {
+    const absl::StatusOr<std::vector<Record>> overdue = store.Overdue(options.owner);
+    if (!overdue.ok() || overdue->empty()) return;
+    std::set<std::pair<std::string, std::string>> flying;
+    for (const auto& flight : FlightsBefore(absl::InfiniteFuture())) {
+      flying.emplace(flight->record.type, flight->record.id);
+    }
+    std::vector<Record> strays;
+    for (const Record& record : *overdue) {
+      if (!flying.contains({record.type, record.id})) strays.push_back(record);
+    }
+    if (strays.empty()) return;
+    telemetry::Warning("sagas that nobody ran are left to be taken over", {{"count", std::to_string(strays.size())}});
+    store.Disown(options.owner, strays).IgnoreError();  // the next turn tries again
   }
 
   static async::Task<void> Resume(std::shared_ptr<Impl> self, std::shared_ptr<Flight> flight) {

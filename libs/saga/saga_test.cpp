@@ -508,6 +508,34 @@ TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
   EXPECT_EQ(rival.stats().recovered, 0);
 }
 
+// Its record was committed, but the answer was lost, or its parking could not be written: the lease of an owner that
+// has other slow sagas must not keep it from the others.
+TEST_F(SagaTest, WhatALivingOwnerDoesNotRunIsTakenOver) {
+  async::ThreadExecutor other;
+  std::atomic<bool> open = false;
+  Step slow{.name = "slow"};
+  slow.timeout = absl::Seconds(60);
+  slow.action = [&open](Context& context) -> async::Task<absl::Status> {
+    while (context.record.id == "flying" && !open) co_await async::SleepFor(absl::Milliseconds(50));
+    co_return absl::OkStatus();
+  };
+  Engine owner(Options("owner"), {Steps({slow})});
+  Engine rival(Options("rival"), {Steps({slow})});
+  owner.StartRecovery({&other});
+  rival.StartRecovery({&other});
+  BeginAs("owner", {MakeRecord("flying"), MakeRecord("stray")});
+  std::atomic<bool> ended = false;
+  async::Spawn(executor, [](Engine& engine, Record mine, std::atomic<bool>& done) -> async::Task<void> {
+    co_await engine.Run(std::move(mine));
+    done = true;
+  }(owner, MakeRecord("flying"), ended));
+  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga WHERE id = 'stray'") == "0"; }));
+  EXPECT_FALSE(ended);
+  open = true;
+  EXPECT_TRUE(Eventually([&] { return ended.load(); }));
+  EXPECT_EQ(owner.stats().completed + rival.stats().completed, 2);
+}
+
 // Each saga had a lease of its own to be renewed: ten thousand took longer than the lease.
 TEST_F(SagaTest, TenThousandStuckSagasKeepTheirOwner) {
   async::ThreadExecutor other;

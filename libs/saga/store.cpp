@@ -30,6 +30,13 @@ const Statement kRenew = {"saga_renew", "SELECT saga_renew($1, $2::bigint * inte
 
 const Statement kHeld = {"saga_held", "SELECT saga_held($1::text[], $2::text[], $3::bigint[])"};
 
+const Statement kOverdue = {"saga_overdue", R"(
+    SELECT type, id, fence FROM saga WHERE direction < 2 AND lease_until < now() AND owner = $1)"};
+
+const Statement kDisown = {"saga_disown", R"(
+    UPDATE saga s SET owner = '' FROM unnest($2::text[], $3::text[], $4::bigint[]) AS i(type, id, fence)
+    WHERE s.type = i.type AND s.id = i.id AND s.fence = i.fence AND s.owner = $1)"};
+
 const Statement kLeave = {"saga_leave", "SELECT saga_leave($1, $2::text[], $3::text[], $4::bigint[])"};
 
 const Statement kDecide = {"saga_decide",
@@ -164,6 +171,32 @@ absl::StatusOr<std::vector<bool>> Store::Held(std::span<const Record> records) {
   });
   if (!status.ok()) return status;
   return held;
+}
+
+absl::StatusOr<std::vector<Record>> Store::Overdue(const std::string& owner) {
+  std::vector<Record> records;
+  const absl::Status status = session_.Read([&](Transaction& transaction) {
+    records.clear();
+    for (const auto& row : transaction.Run(kOverdue, owner)) {
+      Record record;
+      record.type = row[0].c_str();
+      record.id = row[1].c_str();
+      record.fence = row[2].as<std::int64_t>();
+      records.push_back(std::move(record));
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return records;
+}
+
+absl::Status Store::Disown(const std::string& owner, std::span<const Record> records) {
+  Keys keys;
+  for (const Record& record : records) keys.Add(record);
+  return session_.Transact([&](Transaction& transaction) {
+    transaction.Defer(kDisown, owner, Array(keys.types), Array(keys.ids), Array(keys.fences));
+    return absl::OkStatus();
+  });
 }
 
 absl::Status Store::Leave(const std::string& owner, std::span<const Record> records) {

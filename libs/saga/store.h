@@ -55,6 +55,10 @@ class Store {
   absl::StatusOr<bool> Renew(const std::string& owner, absl::Duration lease);
   // True where the fence still holds.
   absl::StatusOr<std::vector<bool>> Held(std::span<const Record> records);
+  // This owner's records whose own lease has run out.
+  absl::StatusOr<std::vector<Record>> Overdue(const std::string& owner);  // type, id and fence only
+  // Gives up records where the fence still holds: nobody's, for anybody to take over.
+  absl::Status Disown(const std::string& owner, std::span<const Record> records);
   // Ends the leases of an owner and of its records. Waits for no lock: a record that another transaction holds keeps
   // its own.
   absl::Status Leave(const std::string& owner, std::span<const Record> records);
