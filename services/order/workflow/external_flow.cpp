@@ -123,8 +123,9 @@ absl::Status PaymentIntake::Apply(const events::Event& event) {
   const Order& order = *orders->front();
   const std::optional<Order> next = Next(order, data.kind());
   if (!next.has_value()) return absl::OkStatus();
-  // Still on its way to AWAITING_PAYMENT, or already on its way from there: then the next look finds it further on.
-  if (order.state == State::kReserved) return absl::UnavailableError("the order is in between");
+  // Still on its way to AWAITING_PAYMENT, or already on its way from there: then the next look finds it further on. It
+  // waits alone: where its saga is parked that takes long, and must not hold up other orders' payments.
+  if (order.state == State::kReserved) return absl::FailedPreconditionError("the order is in between");
   if (order.state != State::kAwaitingPayment) {
     repeats_.Increment();
     return absl::OkStatus();

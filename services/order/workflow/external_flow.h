@@ -26,7 +26,8 @@ class PaymentIntake {
   explicit PaymentIntake(postgres::Options options);
 
   // OK: what each event asks for is begun durably, once however often it comes, by a saga that any instance recovers
-  // at once. UNAVAILABLE where an order has not come so far: deliver it again.
+  // at once. FAILED_PRECONDITION where an order has not come so far: deliver it again,
+  // later and alone.
   absl::Status Apply(std::span<const events::Event> events);
 
  private:

@@ -210,14 +210,15 @@ saga::Definition OrderFlow::CreateSaga() {
   return saga;
 }
 
-// Only forward: money first, then stock.
+// Only forward: money first, then stock. Whatever refuses is retried, then parked, and goes on from there once an
+// operator has mended it.
 saga::Definition OrderFlow::CancelSaga() {
   using saga::Context;
   saga::Definition saga;
   saga.type = kCancel;
-  saga.steps.push_back({.name = "refund",
-                        .action = [this](Context& c) { return participants_.Refund(c.record.id, c.deadline); },
-                        .pivot = true});
+  saga.steps.push_back({.name = "begun", .pivot = true});
+  saga.steps.push_back(
+      {.name = "refund", .action = [this](Context& c) { return participants_.Refund(c.record.id, c.deadline); }});
   saga.steps.push_back({.name = "return_stock",
                         .action = [this](Context& c) { return participants_.Release(c.record.id, true, c.deadline); }});
   // The reason stands in the order since it began.
@@ -226,7 +227,7 @@ saga::Definition OrderFlow::CancelSaga() {
     if (!order.ok()) co_return order.status();
     co_return co_await end_.Finish(c, State::kCancelled, order->cancel_reason);
   };
-  // A paid order's refund has no reason to be refused. Retried, then parked for an operator.
+  // Of records that an older build has turned back.
   saga.finish_compensated = [](Context&) -> async::Task<absl::Status> {
     co_return absl::InternalError("the refund of a paid order was refused");
   };

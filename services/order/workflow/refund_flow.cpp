@@ -117,15 +117,16 @@ saga::Definition RefundFlow::Saga(Participants& participants, SagaEnd& end) {
   using saga::Context;
   saga::Definition saga;
   saga.type = kRefund;
-  saga.steps.push_back({.name = "refund",
-                        .action = [&participants](Context& c) -> async::Task<absl::Status> {
+  // What is left was checked when the refund began, so it only goes forward: whatever refuses it now is retried, then
+  // parked, and goes on from there once an operator has mended it.
+  saga.steps.push_back({.name = "begun", .pivot = true});
+  saga.steps.push_back({.name = "refund", .action = [&participants](Context& c) -> async::Task<absl::Status> {
                           const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record);
                           if (!data.ok()) co_return data.status();
                           const Order order = FromProto(data->order());
                           co_return co_await participants.RefundPart(order, data->refund_id(), data->amount(),
                                                                      c.deadline);
-                        },
-                        .pivot = true});
+                        }});
   saga.steps.push_back({.name = "return_stock", .action = [&participants](Context& c) -> async::Task<absl::Status> {
                           const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record);
                           if (!data.ok()) co_return data.status();
@@ -140,7 +141,7 @@ saga::Definition RefundFlow::Saga(Participants& participants, SagaEnd& end) {
     const State state = order.refunded == order.total ? State::kRefunded : State::kPartiallyRefunded;
     co_return co_await end.Commit(c, Advance(std::move(order), state, absl::Now()));
   };
-  // What is left was checked when the refund began. Retried, then parked for an operator.
+  // Of records that an older build has turned back.
   saga.finish_compensated = [](Context&) -> async::Task<absl::Status> {
     co_return absl::InternalError("the refund of a paid order was refused");
   };
