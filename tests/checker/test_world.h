@@ -310,7 +310,8 @@ class Copy {
     Admin("CREATE DATABASE " + name_ + " TEMPLATE " + original.name());
     Run(R"(DO $$ DECLARE c record; BEGIN
              FOR c IN SELECT conrelid::regclass AS t, conname AS n FROM pg_constraint
-                      WHERE connamespace = 'public'::regnamespace AND contype <> 'n' ORDER BY contype <> 'f' LOOP
+                      WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND coninhcount = 0
+                      ORDER BY contype <> 'f' LOOP
                EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.n);
              END LOOP;
              FOR c IN SELECT DISTINCT tgrelid::regclass AS t FROM pg_trigger WHERE NOT tgisinternal LOOP

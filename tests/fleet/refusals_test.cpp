@@ -89,7 +89,10 @@ class Refusals : public testing::Test {
         << rpc << ": " << result.reason << " has two meanings";
   }
   void ExpectDocumented(const std::string& proto) {
-    for (const auto& [rpc, reasons] : Documented(proto)) EXPECT_EQ(seen[rpc], reasons) << proto << ": " << rpc;
+    for (auto [rpc, reasons] : Documented(proto)) {
+      reasons.erase("PERMISSION_DENIED NOT_THE_OWNER");  // users are known by their tokens only: identity_test
+      EXPECT_EQ(seen[rpc], reasons) << proto << ": " << rpc;
+    }
   }
 
   std::string NewOrder() { return absl::StrCat("00000000-0000-7000-8000-000000000", 100 + ++orders); }

@@ -1,5 +1,6 @@
 #include "payment/store/reconciliation_store.h"
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -184,6 +185,20 @@ std::int64_t Write(Transaction& transaction, const std::string& statement_id, co
       .affected_rows();
 }
 
+Comparison CompareNow(Transaction& transaction, const std::string& statement_id) {
+  const std::vector<StatementLine> lines = ReadLines(transaction, statement_id);
+  return Compare(lines, ReadEntries(transaction, statement_id, lines));
+}
+
+// A line or a transfer may have found its counterpart since the difference was written.
+bool StillStands(Transaction& transaction, const StoredDifference& stored) {
+  const Comparison now = CompareNow(transaction, stored.statement_id);
+  return std::ranges::any_of(now.differences, [&](const Difference& d) {
+    return d.kind_of == stored.difference.kind_of && d.line == stored.difference.line &&
+           d.transfer_id == stored.difference.transfer_id;
+  });
+}
+
 StoredDifference DifferenceOf(const pqxx::row& row) {
   return {.difference_id = row[0].as<std::int64_t>(),
           .statement_id = row[1].c_str(),
@@ -260,10 +275,9 @@ absl::StatusOr<Reconciled> ReconciliationStore::Reconcile(const std::string& sta
     transaction.Run(kLock);
     const pqxx::result statement = transaction.Run(kStatement, statement_id);
     if (statement.empty()) return absl::NotFoundError("no such statement");
-    const std::vector<StatementLine> lines = ReadLines(transaction, statement_id);
     std::int64_t added = 0;
     if (statement[0][1].as<int>() == 1) {
-      added = Write(transaction, statement_id, Compare(lines, ReadEntries(transaction, statement_id, lines)));
+      added = Write(transaction, statement_id, CompareNow(transaction, statement_id));
     }
     const pqxx::result end = transaction.Run(kFinish, statement_id, added > 0 ? 1 : 0);
     reconciled = {.lines = statement[0][0].as<int>(),
@@ -319,6 +333,9 @@ absl::StatusOr<StoredDifference> ReconciliationStore::Resolve(const Resolution& 
     resolved = DifferenceOf(rows[0]);
     if (resolved.state == wanted && resolved.note == resolution.note) return absl::OkStatus();
     if (resolved.state != DifferenceState::kOpen) return absl::FailedPreconditionError("it is not open any more");
+    if (resolution.correct && !StillStands(transaction, resolved)) {
+      return absl::FailedPreconditionError("it is gone since it was listed");
+    }
     resolved.state = wanted;
     resolved.operator_id = resolution.operator_id;
     resolved.note = resolution.note;
