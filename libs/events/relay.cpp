@@ -111,7 +111,8 @@ struct Relay::Impl {
   void OpenConnection() {
     connection = postgres::Connect(options.postgres);
     // A cursor that is lost in a crash of the server only has the last events published again.
-    pqxx::nontransaction(*connection).exec("SET synchronous_commit = off");
+    // A leader that is frozen asks nothing; its connection ends, and with it its lock, so that another one leads.
+    pqxx::nontransaction(*connection).exec("SET synchronous_commit = off; SET idle_session_timeout = '10s'");
     log.emplace(*connection);
   }
 

@@ -124,6 +124,7 @@ template <class Q, class R>
 struct ServerStream final : ServerWriter<R> {
   explicit ServerStream(grpc::ServerContext* context) : writer(context) {}
   async::Task<bool> Write(const R& response) override {
+    if (call->expired()) co_return false;
     const bool ok = co_await operation.Run([&](void* tag) { writer.Write(response, tag); });
     co_return ok && !call->expired();
   }
@@ -160,6 +161,7 @@ struct BidiStream final : ServerReader<Q>, ServerWriter<R> {
     co_return ok && !call->expired();
   }
   async::Task<bool> Write(const R& response) override {
+    if (call->expired()) co_return false;
     const bool ok = co_await writing.Run([&](void* tag) { stream.Write(response, tag); });
     co_return ok && !call->expired();
   }

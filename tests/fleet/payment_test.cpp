@@ -74,6 +74,7 @@ TEST_F(Payments, AnOrderIsRefundedInPartsAndTheGoodsComeBackWithTheLast) {
   EXPECT_EQ(fleet->Balance("rita"), 300);
   EXPECT_EQ(Refund("rita", id, {"r1", 300}).order.SerializeAsString(), part.order.SerializeAsString());
   EXPECT_EQ(Refund("rita", id, {"r1", 299}).reason, "REFUND_MISMATCH");
+  EXPECT_EQ(Refund("rita", id, {"r1", 300, false, "JPY"}).reason, "REFUND_MISMATCH");
   EXPECT_EQ(Refund("rita", id, {"r2", 701}).reason, "REFUND_EXCEEDS_PAID");
   EXPECT_EQ(Refund("rita", id, {"r2", 1, false, "JPY"}).reason, "CURRENCY_MISMATCH");
   EXPECT_EQ(Refund("rita", id, {"r2", 100, true}).reason, "STOCK_RETURN_NEEDS_FULL_REFUND");

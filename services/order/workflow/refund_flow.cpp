@@ -15,10 +15,10 @@ using absl::StatusCode;
 constexpr char kRefund[] = "refund";
 
 // Whether a stored refund is what is asked for again.
-absl::Status CheckRepeat(const RefundRequest& request, const Refund& stored) {
-  const bool same =
-      request.return_stock == stored.return_stock && (!request.amount.has_value() || *request.amount == stored.amount);
-  if (same) return absl::OkStatus();
+absl::Status CheckRepeat(const RefundRequest& request, const Refund& stored, const std::string& currency) {
+  const bool same_amount =
+      !request.amount.has_value() || (*request.amount == stored.amount && request.currency == currency);
+  if (same_amount && request.return_stock == stored.return_stock) return absl::OkStatus();
   return errors::Make(StatusCode::kAlreadyExists, "REFUND_MISMATCH",
                       "refund_id: was used with another amount or return of stock", {{"field", "refund_id"}});
 }
@@ -92,7 +92,7 @@ async::Task<absl::StatusOr<Order>> RefundFlow::Refund(RefundRequest request, abs
         co_await orders_.ReadRefund({request.key, request.refund_id});
     if (!stored.ok()) co_return Retryable(stored.status());
     if (stored->has_value()) {
-      if (absl::Status status = CheckRepeat(request, **stored); !status.ok()) co_return status;
+      if (absl::Status status = CheckRepeat(request, **stored, order->currency); !status.ok()) co_return status;
       order = co_await flow_.Read(request.key);
       if (!order.ok()) co_return order.status();
       co_return co_await flow_.Settle(*ticket, *std::move(order), deadline);

@@ -30,7 +30,7 @@ Ledger::Ledger(const Options& options)
                    return batch::FlushTogether<ActionResult>(requests, kItemsPerTransaction, [&](auto items) {
                      std::vector<Work::Told> told;
                      auto results = store->Apply(items, &told);
-                     if (!told.empty() && told_to) told_to(told);
+                     if (results.ok() && !told.empty() && told_to) told_to(told);
                      return results;
                    });
                  };
