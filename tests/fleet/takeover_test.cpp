@@ -2,6 +2,7 @@
 #include <iostream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "fleet/fleet.h"
@@ -48,6 +49,30 @@ TEST_F(Takeover, AFrozenCoordinatorThatWakesUpDoesNoHarm) {
   }
   EXPECT_TRUE(load.Progresses(100));
   load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// Who leads the relay holds a lock of its session: frozen, it would have held up every event.
+TEST_F(Takeover, AFrozenRelayLosesItsLead) {
+  const auto leads = [this](const std::string& order) {
+    return fleet.Log(order).find("relay: leading") != std::string::npos;
+  };
+  std::string leader;
+  ASSERT_TRUE(Eventually([&] {
+    for (const char* order : {"order-1", "order-2", "order-3"}) {
+      if (leads(order)) leader = order;
+    }
+    return !leader.empty();
+  }));
+  fleet.process(leader).Signal(SIGSTOP);
+  const std::string other = leader == "order-1" ? "order-2" : "order-1";
+  Load load(fleet, {other}, kBuyers);
+  EXPECT_TRUE(load.Progresses(100));
+  load.Stop();
+  const std::int64_t events = fleet.Query("order", "SELECT count(*) FROM event");
+  EXPECT_TRUE(
+      fleet.WaitForQuery("notify", absl::StrCat("SELECT (count(*) >= ", events, ")::int FROM handled_event"), 1, 60));
+  fleet.process(leader).Signal(SIGCONT);
   EXPECT_EQ(fleet.Check(), "");
 }
 
