@@ -14,9 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "async/resumption.h"
+#include "async/steady_time.h"
 #include "async/task.h"
 
 namespace flotilla::async {
@@ -95,10 +94,10 @@ class Hub {
     }
     // co_await: the news since Register or the last Wait; none where it took until `deadline`, Interrupt or Nudge. Only
     // on an executor's thread; resumes there.
-    auto Wait(absl::Time deadline) {
+    auto Wait(SteadyTime deadline) {
       struct Awaiter {
         Ticket& ticket;
-        absl::Time deadline;
+        SteadyTime deadline;
         bool await_ready() const noexcept { return false; }
         bool await_suspend(std::coroutine_handle<> handle) { return ticket.Suspend(deadline, handle); }
         std::vector<News> await_resume() { return ticket.Take(); }
@@ -124,7 +123,7 @@ class Hub {
       hub_.tickets_.erase(it);
       keys_.erase(key);
     }
-    bool Suspend(absl::Time deadline, std::coroutine_handle<> handle) {
+    bool Suspend(SteadyTime deadline, std::coroutine_handle<> handle) {
       std::lock_guard lock(hub_.mutex_);
       if (!news_.empty() || interrupted_) return false;
       deadline_ = deadline;
@@ -147,7 +146,7 @@ class Hub {
     bool interrupted_ = false;
     std::coroutine_handle<> waiting_;
     Executor* executor_ = nullptr;
-    absl::Time deadline_;
+    SteadyTime deadline_;
   };
 
  private:
@@ -166,9 +165,9 @@ class Hub {
       Resumption resumption;
       std::unique_lock lock(mutex_);
       if (stopping_) return;
-      next_tick_ = deadlines_.empty() ? absl::InfiniteFuture() : deadlines_.begin()->first;
-      tick_.wait_until(lock, absl::ToChronoTime(std::min(next_tick_, absl::Now() + absl::Hours(1))));
-      const absl::Time now = absl::Now();
+      next_tick_ = deadlines_.empty() ? kNever : deadlines_.begin()->first;
+      tick_.wait_until(lock, std::min(next_tick_, After(absl::Hours(1))));
+      const SteadyTime now = SteadyNow();
       while (!deadlines_.empty() && deadlines_.begin()->first <= now) Resume(*deadlines_.begin()->second, resumption);
     }
   }
@@ -177,8 +176,8 @@ class Hub {
   std::condition_variable tick_;
   bool stopping_ = false;
   std::unordered_multimap<std::string, Ticket*> tickets_;
-  std::set<std::pair<absl::Time, Ticket*>> deadlines_;  // of those that wait
-  absl::Time next_tick_ = absl::InfiniteFuture();       // when the ticker looks next
+  std::set<std::pair<SteadyTime, Ticket*>> deadlines_;  // of those that wait
+  SteadyTime next_tick_ = kNever;                       // when the ticker looks next
   std::thread ticker_;
 };
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "async/thread_executor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -21,7 +22,7 @@ using IntHub = Hub<int, KeepEach>;
 
 std::vector<int> Await(Executor& executor, IntHub::Ticket& ticket, absl::Duration patience) {
   return BlockOn(executor, [](IntHub::Ticket& t, absl::Duration p) -> Task<std::vector<int>> {
-    co_return co_await t.Wait(absl::Now() + p);
+    co_return co_await t.Wait(After(p));
   }(ticket, patience));
 }
 

@@ -13,8 +13,8 @@
 #include <variant>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 
 namespace flotilla::async {
 
@@ -28,7 +28,7 @@ class Executor {
   // Posts many with one wake-up.
   virtual void PostMany(std::span<const std::coroutine_handle<>> handles) = 0;
   // Resumes `handle` at `when` or soon after.
-  virtual void PostAt(absl::Time when, std::coroutine_handle<> handle) = 0;
+  virtual void PostAt(SteadyTime when, std::coroutine_handle<> handle) = 0;
 
   // The executor whose thread this is, or null on any other thread.
   static Executor* Current() noexcept { return current_; }
@@ -175,7 +175,7 @@ inline auto SleepFor(absl::Duration duration) noexcept {
   struct Awaiter {
     absl::Duration duration;
     bool await_ready() const noexcept { return duration <= absl::ZeroDuration(); }
-    void await_suspend(std::coroutine_handle<> h) const { Executor::Current()->PostAt(absl::Now() + duration, h); }
+    void await_suspend(std::coroutine_handle<> h) const { Executor::Current()->PostAt(After(duration), h); }
     void await_resume() const noexcept {}
   };
   return Awaiter{duration};

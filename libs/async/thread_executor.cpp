@@ -10,7 +10,7 @@ namespace flotilla::async {
 
 struct ThreadExecutor::State {
   struct Timer {
-    absl::Time when;
+    SteadyTime when;
     std::coroutine_handle<> handle;
     bool operator<(const Timer& other) const { return when > other.when; }
   };
@@ -24,7 +24,7 @@ struct ThreadExecutor::State {
   void Run() {
     std::unique_lock lock(mutex);
     for (;;) {
-      while (!timers.empty() && timers.top().when <= absl::Now()) {
+      while (!timers.empty() && timers.top().when <= SteadyNow()) {
         ready.push_back(timers.top().handle);
         timers.pop();
       }
@@ -40,7 +40,7 @@ struct ThreadExecutor::State {
       if (timers.empty()) {
         wake.wait(lock);
       } else {
-        wake.wait_until(lock, absl::ToChronoTime(timers.top().when));
+        wake.wait_until(lock, timers.top().when);
       }
     }
   }
@@ -71,7 +71,7 @@ void ThreadExecutor::PostMany(std::span<const std::coroutine_handle<>> handles) 
   state_->wake.notify_one();
 }
 
-void ThreadExecutor::PostAt(absl::Time when, std::coroutine_handle<> handle) {
+void ThreadExecutor::PostAt(SteadyTime when, std::coroutine_handle<> handle) {
   std::lock_guard lock(state_->mutex);
   state_->timers.push({when, handle});
   state_->wake.notify_one();

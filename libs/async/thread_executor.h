@@ -15,7 +15,7 @@ class ThreadExecutor final : public Executor {
   ~ThreadExecutor() override;
   void Post(std::coroutine_handle<> handle) override;
   void PostMany(std::span<const std::coroutine_handle<>> handles) override;
-  void PostAt(absl::Time when, std::coroutine_handle<> handle) override;
+  void PostAt(SteadyTime when, std::coroutine_handle<> handle) override;
 
  private:
   struct State;

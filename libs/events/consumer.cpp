@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "async/stop_signal.h"
 #include "events/log.h"
 #include "events/nats_client.h"
@@ -158,10 +158,10 @@ struct Consumer::Impl {
   // A fetch from a consumer that no longer exists (NATS lost its data) merely times out, so ask while there is nothing
   // to do. While the connection is away nats.c reconnects by itself.
   absl::Status CheckConsumer() {
-    if (absl::Now() < next_check || natsConnection_Status(nats.get()) != NATS_CONN_STATUS_CONNECTED) {
+    if (async::SteadyNow() < next_check || natsConnection_Status(nats.get()) != NATS_CONN_STATUS_CONNECTED) {
       return absl::OkStatus();
     }
-    next_check = absl::Now() + kCheckInterval;
+    next_check = async::After(kCheckInterval);
     jsConsumerInfo* info = nullptr;
     jsErrCode error = static_cast<jsErrCode>(0);
     const natsStatus status =
@@ -174,9 +174,10 @@ struct Consumer::Impl {
   absl::Status FetchAndApply() {
     Return();
     Messages messages;
-    const absl::Time started = absl::Now();
+    const async::SteadyTime started = async::SteadyNow();
     natsStatus status = Fetch(messages, options.max_batch, true);
-    if (status == NATS_TIMEOUT && absl::Now() - started < absl::Milliseconds(kFetchMs / 2) && !stop.IsSet()) {
+    if (status == NATS_TIMEOUT && async::SteadyNow() < async::After(absl::Milliseconds(kFetchMs / 2), started) &&
+        !stop.IsSet()) {
       // A server that answers no_wait at once even so: wait for one message in the plain way.
       status = Fetch(messages, 1, false);
     }
@@ -232,12 +233,12 @@ struct Consumer::Impl {
       Warn({&event, 1}, buried);
     }
     const absl::Duration wait = kMinPostponement * (std::int64_t{1} << std::min(count, 7));
-    postponed.push_back({NatsMessage(std::exchange(message, nullptr)), absl::Now() + std::min(wait, kMaxBackoff)});
+    postponed.push_back({NatsMessage(std::exchange(message, nullptr)), async::After(std::min(wait, kMaxBackoff))});
   }
 
   // Has postponed events delivered again whose time has come.
   void Return() {
-    const absl::Time now = absl::Now();
+    const async::SteadyTime now = async::SteadyNow();
     std::erase_if(postponed, [now](const Postponed& each) {
       if (each.until > now) return false;
       natsMsg_Nak(each.message.get(), nullptr);
@@ -264,12 +265,12 @@ struct Consumer::Impl {
   NatsConnection nats;
   JetStream js;
   NatsSubscription subscription;
-  absl::Time next_check = absl::InfinitePast();
+  async::SteadyTime next_check = {};
   absl::Duration backoff = kMinBackoff;
   std::unordered_map<std::string, int> tries;  // of events that were refused by themselves
   struct Postponed {
     NatsMessage message;
-    absl::Time until;
+    async::SteadyTime until;
   };
   std::vector<Postponed> postponed;
 

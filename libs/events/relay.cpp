@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "events/log.h"
 #include "events/log_reader.h"
 #include "events/relay_cursor.h"
@@ -120,7 +121,7 @@ struct Relay::Impl {
     const pqxx::row locked = pqxx::nontransaction(*connection).exec_params1(kLock, options.stream);
     if (!locked[0].as<bool>()) return false;
     cursor = ReadCursor(*connection, options.stream);
-    next_check = absl::InfinitePast();
+    next_check = {};
     leading = true;
     telemetry::Info("relay: leading", {{"stream", options.stream}, {"published", absl::StrCat(cursor.published)}});
     return true;
@@ -128,10 +129,10 @@ struct Relay::Impl {
 
   // One look at the log. Throws when the database fails.
   void Step() {
-    const absl::Time started = absl::Now();
+    const async::SteadyTime started = async::SteadyNow();
     woken = false;  // before reading: a commit after this wakes again
     if (started >= next_look) {
-      next_look = started + kStreamCheck;
+      next_look = async::After(kStreamCheck, started);
       if (publisher.Connect().ok()) static_cast<void>(CheckStream());  // where it fails: again with the next batch
     }
     if (!cursor.draining.empty()) {
@@ -158,7 +159,7 @@ struct Relay::Impl {
     }
     cursor.seen = Snapshot(std::move(news.snapshot));
     SaveCursor();
-    Sleep(started + kBatchPeriod - absl::Now());
+    Sleep(async::Until(async::After(kBatchPeriod, started)));
   }
 
   // More rows than one read: everything up to the snapshot goes out in pieces.
@@ -191,7 +192,7 @@ struct Relay::Impl {
         published_counter.Increment(static_cast<double>(rows.size()));
         return true;
       }
-      next_check = absl::InfinitePast();
+      next_check = {};
       if (absl::IsDataLoss(status)) Rewind({});
       if (absl::IsDataLoss(status) || absl::IsAborted(status)) return false;
       if (!nats_away) {
@@ -218,7 +219,7 @@ struct Relay::Impl {
   // Once a second, and after every failure, whether there is something to publish or not: the stream must be the one
   // that took what the cursor has passed. ABORTED: it is not, and the cursor was moved back.
   absl::Status CheckStream() {
-    if (absl::Now() < next_check) return absl::OkStatus();
+    if (async::SteadyNow() < next_check) return absl::OkStatus();
     absl::StatusOr<StreamMark> found = publisher.Find();
     if (found.ok() && found->created == 0) {
       // The cursor first: a crash in between moves it back again.
@@ -234,7 +235,7 @@ struct Relay::Impl {
       Rewind(*found);
       return absl::AbortedError("the stream is another one");
     }
-    next_check = absl::Now() + kStreamCheck;
+    next_check = async::After(kStreamCheck);
     return absl::OkStatus();
   }
 
@@ -278,8 +279,8 @@ struct Relay::Impl {
   std::optional<LogReader> log;
   bool leading = false;
   Cursor cursor;
-  absl::Time next_check = absl::InfinitePast();
-  absl::Time next_look = absl::InfinitePast();  // while there is nothing to publish
+  async::SteadyTime next_check = {};
+  async::SteadyTime next_look = {};  // while there is nothing to publish
   StreamPublisher publisher;
   bool nats_away = false;
 

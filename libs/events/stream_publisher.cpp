@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 
 namespace flotilla::events {
 namespace {
@@ -109,7 +109,7 @@ absl::Status StreamPublisher::CollectAcks(std::size_t count, StreamMark& mark) {
   std::vector<bool> acked(count);
   std::size_t missing = count;
   std::int64_t last = mark.sequence;
-  absl::Time deadline = absl::Now() + kAckTimeout;
+  async::SteadyTime deadline = async::After(kAckTimeout);
   while (missing > 0) {
     natsMsg* raw = nullptr;
     const natsStatus status = natsSubscription_NextMsg(&raw, acks_.get(), 50);
@@ -118,7 +118,7 @@ absl::Status StreamPublisher::CollectAcks(std::size_t count, StreamMark& mark) {
       if (natsConnection_Status(nats_.get()) != NATS_CONN_STATUS_CONNECTED) {
         return NatsError("acks", NATS_CONNECTION_DISCONNECTED);
       }
-      if (absl::Now() > deadline) return NatsError("acks", NATS_TIMEOUT);
+      if (async::SteadyNow() > deadline) return NatsError("acks", NATS_TIMEOUT);
       continue;
     }
     if (status != NATS_OK) {
@@ -148,7 +148,7 @@ absl::Status StreamPublisher::CollectAcks(std::size_t count, StreamMark& mark) {
     last = std::max(last, ack.sequence);
     acked[index] = true;
     --missing;
-    deadline = absl::Now() + kAckTimeout;
+    deadline = async::After(kAckTimeout);
   }
   mark.sequence = last;
   return absl::OkStatus();

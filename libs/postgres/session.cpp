@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "failpoint/failpoint.h"
 #include "postgres/connection.h"
 
@@ -130,20 +131,20 @@ struct Session::Impl {
   Options options;
   std::unique_ptr<pqxx::connection> connection;
   absl::flat_hash_map<std::string, const char*> prepared;  // of this connection: name to SQL
-  absl::Time connect_again = absl::InfinitePast();
+  async::SteadyTime connect_again = {};
   absl::Status connect_error;
   std::minstd_rand random{std::random_device{}()};
 
   absl::Status EnsureConnected() {
     if (connection) return absl::OkStatus();
-    if (absl::Now() < connect_again) return connect_error;
+    if (async::SteadyNow() < connect_again) return connect_error;
     try {
       connection = Connect(options);
       return absl::OkStatus();
     } catch (const std::exception& error) {
       connect_error = absl::UnavailableError("postgres: cannot connect: " + FirstLine(error.what()));
     }
-    connect_again = absl::Now() + kConnectPause;
+    connect_again = async::After(kConnectPause);
     return connect_error;
   }
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "failpoint/failpoint.h"
 
 namespace flotilla::redis {
@@ -92,8 +92,7 @@ struct Client::Impl {
 
   absl::Status Connect() {
     if (context != nullptr) return absl::OkStatus();
-    const absl::Time now = absl::Now();
-    if (now < retry_at) return absl::UnavailableError("Redis: not connected");
+    if (async::SteadyNow() < retry_at) return absl::UnavailableError("Redis: not connected");
     context.reset(
         redisConnectWithTimeout(options.host.c_str(), options.port, absl::ToTimeval(options.connect_timeout)));
     absl::Status status;
@@ -106,7 +105,7 @@ struct Client::Impl {
     }
     if (!status.ok()) {
       context.reset();
-      retry_at = absl::Now() + kConnectPause;
+      retry_at = async::After(kConnectPause);
     }
     return status;
   }
@@ -160,7 +159,7 @@ struct Client::Impl {
 
   const Options options;
   std::unique_ptr<redisContext, Free> context;
-  absl::Time retry_at = absl::InfinitePast();
+  async::SteadyTime retry_at = {};
   std::string run_id;
 };
 

@@ -43,7 +43,7 @@ std::shared_ptr<Endpoint> Connect(const std::string& address, const Security& se
 
 }  // namespace
 
-bool Breaker::Allow(absl::Time now) {
+bool Breaker::Allow(async::SteadyTime now) {
   std::lock_guard lock(mutex_);
   if (failures_ < kFailuresToOpen) return true;
   if (now < closed_until_ || probing_) return false;
@@ -51,7 +51,7 @@ bool Breaker::Allow(absl::Time now) {
   return true;
 }
 
-void Breaker::Report(bool available, absl::Time now) {
+void Breaker::Report(bool available, async::SteadyTime now) {
   std::lock_guard lock(mutex_);
   probing_ = false;
   if (available) {
@@ -59,7 +59,7 @@ void Breaker::Report(bool available, absl::Time now) {
     pause_ = absl::ZeroDuration();
   } else if (++failures_ >= kFailuresToOpen && now >= closed_until_) {
     pause_ = pause_ == absl::ZeroDuration() ? kFirstPause : std::min(2 * pause_, kLongestPause);
-    closed_until_ = now + pause_;
+    closed_until_ = async::After(pause_, now);
   }
 }
 
@@ -100,7 +100,7 @@ ChannelPool::ChannelPool(std::string service, std::shared_ptr<EndpointSource> so
 ChannelPool::~ChannelPool() = default;
 
 std::shared_ptr<Endpoint> ChannelPool::Pick(const Endpoint* avoid) {
-  const absl::Time now = absl::Now();
+  const async::SteadyTime now = async::SteadyNow();
   std::lock_guard lock(state_->mutex);
   const auto& all = state_->endpoints;
   if (all.empty()) return nullptr;

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 #include "async/task.h"
 #include "grpcpp/grpcpp.h"
 #include "rpc/loop.h"
@@ -47,13 +48,13 @@ struct CallOptions {
 class Breaker {
  public:
   // True where a call may go; takes the probe's place where the breaker is half open.
-  bool Allow(absl::Time now);
-  void Report(bool available, absl::Time now);
+  bool Allow(async::SteadyTime now);
+  void Report(bool available, async::SteadyTime now);
 
  private:
   std::mutex mutex_;
   int failures_ = 0;
-  absl::Time closed_until_ = absl::InfinitePast();  // no calls before
+  async::SteadyTime closed_until_ = {};  // no calls before
   absl::Duration pause_ = absl::ZeroDuration();
   bool probing_ = false;
 };

@@ -36,7 +36,7 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
     Response response;
     grpc::Status status;
     Operation operation;
-    const absl::Time sent = absl::Now();
+    const async::SteadyTime sent = async::SteadyNow();
     endpoint->in_flight.fetch_add(1, std::memory_order_relaxed);
     auto call = (static_cast<Stub*>(endpoint->stub.get())->*prepare)(&context, request, Loop::Current()->queue());
     call->StartCall();
@@ -49,8 +49,9 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
     const bool unavailable =
         status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::CANCELLED;
     // An instance that keeps silent is as good as gone; a caller that was merely in a hurry tells nothing.
-    const bool silent = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && absl::Now() - sent >= kSilence;
-    endpoint->breaker.Report(!unavailable && !silent, absl::Now());
+    const bool silent = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+                        async::SteadyNow() >= async::After(kSilence, sent);
+    endpoint->breaker.Report(!unavailable && !silent, async::SteadyNow());
 
     if (status.ok()) {
       pool_->Succeeded();

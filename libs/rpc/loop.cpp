@@ -4,7 +4,6 @@
 #include <mutex>
 #include <queue>
 
-#include "absl/time/clock.h"
 #include "grpcpp/alarm.h"
 
 namespace flotilla::rpc {
@@ -12,11 +11,17 @@ namespace {
 
 thread_local Loop* current_loop = nullptr;
 
+const gpr_timespec kPast = gpr_time_0(GPR_CLOCK_MONOTONIC);
+
+gpr_timespec InFuture(absl::Duration wait) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(absl::ToInt64Nanoseconds(wait), GPR_TIMESPAN));
+}
+
 }  // namespace
 
 struct Loop::Impl {
   struct Timer {
-    absl::Time when;
+    async::SteadyTime when;
     std::coroutine_handle<> handle;
     bool operator<(const Timer& other) const { return when > other.when; }
   };
@@ -39,23 +44,23 @@ struct Loop::Impl {
     wake.Set(queue, gpr_now(GPR_CLOCK_MONOTONIC), this);
   }
 
-  // Moves what is to run now into `ready`; answers until when the queue may be waited for.
-  absl::Time TakeReady(std::vector<std::coroutine_handle<>>& ready) {
+  // Moves what is to run now into `ready`; answers how long the queue may be waited for.
+  absl::Duration TakeReady(std::vector<std::coroutine_handle<>>& ready) {
     std::lock_guard lock(mutex);
     sleeping = false;
     ready.swap(posted);
     if (!timers.empty()) {
-      const absl::Time now = absl::Now();
+      const async::SteadyTime now = async::SteadyNow();
       while (!timers.empty() && (stopping || timers.top().when <= now)) {
         ready.push_back(timers.top().handle);
         timers.pop();
       }
     }
-    if (!ready.empty()) return absl::InfinitePast();
+    if (!ready.empty()) return absl::ZeroDuration();
     sleeping = true;
     // A stopping loop cannot be woken by an alarm, so it looks by itself.
-    if (stopping) return absl::Now() + absl::Milliseconds(2);
-    return timers.empty() ? absl::InfiniteFuture() : timers.top().when;
+    if (stopping) return absl::Milliseconds(2);
+    return timers.empty() ? absl::InfiniteDuration() : async::Until(timers.top().when);
   }
 
   bool Stopping() {
@@ -67,7 +72,7 @@ struct Loop::Impl {
     std::vector<std::coroutine_handle<>> ready;
     for (;;) {
       ready.clear();
-      const absl::Time until = TakeReady(ready);
+      const absl::Duration patience = TakeReady(ready);
       // On this thread, so that a coroutine that looks at down() and then starts an operation cannot be overtaken.
       if (!down && Stopping()) {
         down = true;
@@ -78,11 +83,9 @@ struct Loop::Impl {
       bool ok = false;
       // After running something only look whether the queue has an event, so that neither side starves the other.
       const auto status =
-          until == absl::InfiniteFuture()
+          patience == absl::InfiniteDuration()
               ? (queue->Next(&tag, &ok) ? grpc::CompletionQueue::GOT_EVENT : grpc::CompletionQueue::SHUTDOWN)
-              : queue->AsyncNext(
-                    &tag, &ok,
-                    until == absl::InfinitePast() ? absl::ToChronoTime(absl::UnixEpoch()) : absl::ToChronoTime(until));
+              : queue->AsyncNext(&tag, &ok, patience > absl::ZeroDuration() ? InFuture(patience) : kPast);
       if (status == grpc::CompletionQueue::SHUTDOWN) return;
       if (status == grpc::CompletionQueue::TIMEOUT) continue;
       if (tag == this) {
@@ -120,7 +123,7 @@ void Loop::PostMany(std::span<const std::coroutine_handle<>> handles) {
   impl_->WakeLocked();
 }
 
-void Loop::PostAt(absl::Time when, std::coroutine_handle<> handle) {
+void Loop::PostAt(async::SteadyTime when, std::coroutine_handle<> handle) {
   std::lock_guard lock(impl_->mutex);
   const bool first = impl_->timers.empty() || when < impl_->timers.top().when;
   impl_->timers.push({when, handle});

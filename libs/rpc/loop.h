@@ -57,7 +57,7 @@ class Loop final : public async::Executor {
 
   void Post(std::coroutine_handle<> handle) override;
   void PostMany(std::span<const std::coroutine_handle<>> handles) override;
-  void PostAt(absl::Time when, std::coroutine_handle<> handle) override;
+  void PostAt(async::SteadyTime when, std::coroutine_handle<> handle) override;
 
   grpc::CompletionQueue* queue() { return queue_.get(); }
 

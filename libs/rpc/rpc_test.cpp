@@ -555,18 +555,18 @@ TEST(Client, CallsGoOnWhileInstancesComeAndGo) {
 
 TEST(Breaker, OpensAfterFiveFailuresAndProbes) {
   Breaker breaker;
-  absl::Time now = absl::Now();
+  async::SteadyTime now = async::SteadyNow();
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(breaker.Allow(now));
     breaker.Report(false, now);
   }
   EXPECT_FALSE(breaker.Allow(now));
-  now += absl::Milliseconds(201);
+  now = async::After(absl::Milliseconds(201), now);
   EXPECT_TRUE(breaker.Allow(now));
   EXPECT_FALSE(breaker.Allow(now)) << "one probe at a time";
   breaker.Report(false, now);
-  EXPECT_FALSE(breaker.Allow(now + absl::Milliseconds(300))) << "the pause doubles";
-  now += absl::Milliseconds(401);
+  EXPECT_FALSE(breaker.Allow(async::After(absl::Milliseconds(300), now))) << "the pause doubles";
+  now = async::After(absl::Milliseconds(401), now);
   EXPECT_TRUE(breaker.Allow(now));
   breaker.Report(true, now);
   EXPECT_TRUE(breaker.Allow(now));

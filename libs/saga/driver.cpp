@@ -168,7 +168,7 @@ async::Task<Outcome> Driver::Finish(const Definition& definition, Outcome outcom
                                     .timeout = kCommitTimeout,
                                     .retry = {},
                                     .may_refuse = false,
-                                    .give_up = absl::InfiniteFuture()},
+                                    .give_up = async::kNever},
                                    flight, context);
   if (result.kind == Result::Kind::kDone) co_return outcome;
   if (result.kind == Result::Kind::kLost) co_return Outcome::kLost;
@@ -179,14 +179,13 @@ async::Task<Outcome> Driver::Finish(const Definition& definition, Outcome outcom
 async::Task<Driver::Result> Driver::Group(const Definition& definition, std::size_t first, std::size_t last,
                                           bool may_refuse, Flight& flight, Context& context) {
   const bool forward = context.record.direction == Direction::kForward;
-  const absl::Time begun = flight.record.begun_at == absl::InfinitePast() ? flight.started : flight.record.begun_at;
   const auto try_of = [&](const Step& step) {
     return Try{.name = forward ? step.name : "undo " + step.name,
                .action = forward ? step.action : step.compensation,
                .timeout = step.timeout,
                .retry = step.retry,
                .may_refuse = may_refuse,
-               .give_up = begun + definition.deadline};
+               .give_up = async::After(definition.deadline - flight.record.age, flight.started)};
   };
   if (last - first == 1) {  // nearly always: no lists
     Try only = try_of(definition.steps[first]);
@@ -213,7 +212,7 @@ async::Task<Driver::Result> Driver::Attempt(Try what, Flight& flight, Context& c
   absl::Status status;
   for (int attempt = 1;; ++attempt) {
     if (flight.lost.load() || stopped_.load()) co_return Result{Result::Kind::kLost, what.name, Lost()};
-    if (what.may_refuse && absl::Now() >= what.give_up) {
+    if (what.may_refuse && async::SteadyNow() >= what.give_up) {
       co_return Result{Result::Kind::kRefused, what.name, TooLate(status)};
     }
     context.deadline = absl::Now() + what.timeout;
@@ -247,7 +246,7 @@ async::Task<Driver::Result> Driver::DecideToCompensate(Flight& flight, Context& 
                               .timeout = kCommitTimeout,
                               .retry = {},
                               .may_refuse = false,
-                              .give_up = absl::InfiniteFuture()},
+                              .give_up = async::kNever},
                              flight, context);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 #include "async/task.h"
 #include "batch/worker_batcher.h"
 #include "saga/saga.h"
@@ -15,8 +16,8 @@ namespace flotilla::saga {
 
 // A saga in flight on this instance.
 struct Flight {
-  Record record;  // as begun or claimed: names the lease
-  absl::Time started;
+  Record record;                   // as begun or claimed: names the lease
+  async::SteadyTime started;       // here, which is the record's age after its beginning
   std::atomic<bool> lost = false;  // another owner has it
 };
 
@@ -47,7 +48,7 @@ class Driver {
     absl::Duration timeout;
     RetryPolicy retry;
     bool may_refuse;
-    absl::Time give_up;  // where it may refuse
+    async::SteadyTime give_up;  // where it may refuse
   };
 
   async::Task<Outcome> Forward(const Definition& definition, Flight& flight, Context& context);

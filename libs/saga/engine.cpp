@@ -7,7 +7,7 @@
 #include <thread>
 #include <unordered_set>
 
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "async/stop_signal.h"
 #include "saga/driver.h"
 #include "saga/saga.h"
@@ -89,7 +89,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   std::shared_ptr<Flight> Enter(Record record) {
     auto flight = std::make_shared<Flight>();
     flight->record = std::move(record);
-    flight->started = absl::Now();
+    flight->started = async::SteadyNow();
     ++started;
     StartedCounter(flight->record.type).Increment();
     std::lock_guard lock(mutex);
@@ -118,17 +118,17 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     Store store(postgres::Named(options.postgres, "saga lease"));
     store.Renew(options.owner, options.lease).status().IgnoreError();  // connects before a saga depends on it
     while (!stop_renewing.WaitFor(options.lease / 3)) {
-      const std::vector<std::shared_ptr<Flight>> slow = FlightsBefore(absl::Now() - options.lease / 3);
+      const std::vector<std::shared_ptr<Flight>> slow = FlightsBefore(async::After(-options.lease / 3));
       if (slow.empty()) continue;
       const absl::StatusOr<bool> held = store.Renew(options.owner, options.lease);
       if (held.ok() && !*held) MarkLost(store, slow);
     }
     // What still runs is free for others at once.
-    const auto rest = FlightsBefore(absl::InfiniteFuture());
+    const auto rest = FlightsBefore(async::kNever);
     store.Leave(options.owner, Records(rest)).IgnoreError();
   }
 
-  std::vector<std::shared_ptr<Flight>> FlightsBefore(absl::Time limit) {
+  std::vector<std::shared_ptr<Flight>> FlightsBefore(async::SteadyTime limit) {
     std::vector<std::shared_ptr<Flight>> found;
     std::lock_guard lock(mutex);
     in_flight_gauge.Set(static_cast<double>(flights.size()));
@@ -160,18 +160,18 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     std::size_t next = 0;
     absl::Duration pause = absl::ZeroDuration();
     const std::size_t batch = std::min(options.claim_batch, options.max_recovering);
-    absl::Time next_summary = absl::InfinitePast(), next_disown = absl::InfinitePast();
+    async::SteadyTime next_summary = {}, next_disown = {};
     while (!stop_recovering.WaitFor(pause)) {
-      if (absl::Now() >= next_summary) {
-        next_summary = absl::Now() + kSummaryPeriod;
+      if (async::SteadyNow() >= next_summary) {
+        next_summary = async::After(kSummaryPeriod);
         if (const auto summary = store.Summarize(); summary.ok()) {
           parked_gauge.Set(static_cast<double>(summary->parked));
           oldest_gauge.Set(summary->oldest_seconds);
         }
         store.DropOld(options.history_retention).IgnoreError();  // the next turn tries again
       }
-      if (absl::Now() >= next_disown) {
-        next_disown = absl::Now() + options.lease / 2;
+      if (async::SteadyNow() >= next_disown) {
+        next_disown = async::After(options.lease / 2);
         DisownStrays(store);
       }
       // While batches come back full there are more: no pause but for room.
@@ -210,7 +210,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     const absl::StatusOr<std::vector<Record>> overdue = store.Overdue(options.owner);
     if (!overdue.ok() || overdue->empty()) return;
     std::set<std::pair<std::string, std::string>> flying;
-    for (const auto& flight : FlightsBefore(absl::InfiniteFuture())) {
+    for (const auto& flight : FlightsBefore(async::kNever)) {
       flying.emplace(flight->record.type, flight->record.id);
     }
     std::vector<Record> strays;

@@ -37,7 +37,7 @@ struct Record {
   std::string reason;       // why it compensates (an ErrorInfo reason), else empty
   std::string traceparent;  // of the call that began it, may be empty
   std::int64_t fence = 1;
-  absl::Time begun_at = absl::InfinitePast();  // by this machine's clock; the past: now
+  absl::Duration age = absl::ZeroDuration();  // when it was taken over, by the database's clock
 };
 
 // One run of a record on this instance; handed to steps.

@@ -1,7 +1,5 @@
 #include "saga/store.h"
 
-#include "absl/time/clock.h"
-
 namespace flotilla::saga {
 namespace {
 
@@ -142,7 +140,7 @@ absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl
       item.reason = row[5].c_str();
       item.fence = row[6].as<std::int64_t>();
       item.traceparent = row[7].c_str();
-      item.begun_at = absl::Now() - absl::Microseconds(row[9].as<std::int64_t>());
+      item.age = absl::Microseconds(row[9].as<std::int64_t>());
       claimed.push_back({std::move(item), absl::Microseconds(row[8].as<std::int64_t>())});
     }
     return absl::OkStatus();

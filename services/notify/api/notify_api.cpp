@@ -120,18 +120,18 @@ async::Task<absl::Status> NotifyApi::Subscribe(rpc::Call& call, const v1::Subscr
   if (!place.ok()) co_return place.status();
   const auto ticket = hub_.Register(call.user_id);
   std::int64_t after = *start;
-  absl::Time heartbeat = absl::Now() + options_.heartbeat;
+  async::SteadyTime heartbeat = async::After(options_.heartbeat);
   for (bool news = true;;) {
     if (call.cancelled()) co_return absl::UnavailableError("the client has gone or the server is stopping");
     v1::SubscribeResponse response;
-    if (absl::Now() >= heartbeat) {
+    if (async::SteadyNow() >= heartbeat) {
       response.mutable_heartbeat()->set_sequence(after);
       const bool written = co_await writer.Write(response);
       if (!written) co_return Gone();
-      heartbeat = absl::Now() + options_.heartbeat;
+      heartbeat = async::After(options_.heartbeat);
     }
     if (!news) {
-      const auto grown = co_await ticket->Wait(std::min(absl::Now() + kTurn, heartbeat));
+      const auto grown = co_await ticket->Wait(std::min(async::After(kTurn), heartbeat));
       news = !grown.empty();
       continue;
     }
@@ -144,7 +144,7 @@ async::Task<absl::Status> NotifyApi::Subscribe(rpc::Call& call, const v1::Subscr
       const bool written = co_await writer.Write(response);
       if (!written) co_return Gone();
       streamed_.Increment();
-      heartbeat = absl::Now() + options_.heartbeat;
+      heartbeat = async::After(options_.heartbeat);
     }
     news = list->size() == Inbox::kTailLimit;  // a full page: there may be more
   }

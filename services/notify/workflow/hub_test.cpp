@@ -11,14 +11,14 @@ namespace flotilla::notify {
 namespace {
 
 async::Task<bool> WaitOn(Hub::Ticket& ticket) {
-  const auto news = co_await ticket.Wait(absl::Now() + absl::Milliseconds(250));
+  const auto news = co_await ticket.Wait(async::After(absl::Milliseconds(250)));
   co_return !news.empty();
 }
 
 // As a subscriber does.
 async::Task<bool> WaitForNews(Hub::Ticket& ticket) {
   for (int i = 0; i < 40; ++i) {
-    const auto news = co_await ticket.Wait(absl::Now() + absl::Milliseconds(250));
+    const auto news = co_await ticket.Wait(async::After(absl::Milliseconds(250)));
     if (!news.empty()) co_return true;
   }
   co_return false;
@@ -71,7 +71,7 @@ TEST(Hub, TicketsComeAndGoWhileOthersWake) {
     int woken = 0;
     for (int i = 0; i < rounds; ++i) {
       const auto ticket = h.Register(absl::StrCat("user-", i % 3));
-      const auto news = co_await ticket->Wait(absl::Now() + absl::Seconds(10));
+      const auto news = co_await ticket->Wait(async::After(absl::Seconds(10)));
       woken += news.empty() ? 0 : 1;
     }
     co_return woken;

@@ -132,12 +132,12 @@ async::Task<absl::Status> OrderApi::WatchOrders(rpc::Call& call, rpc::ServerRead
     }
     written = co_await WriteNews(watch, std::exchange(news, {}), writer);
     if (!written) break;
-    news = co_await watch.ticket->Wait(absl::Now() + kTurn);
+    news = co_await watch.ticket->Wait(async::After(kTurn));
   }
   const bool closed = !watch.reading && watch.problems.size() < kMaxProblems;
   // The stream must not end under a read that is under way: where the client has not closed its side, this closes it.
   if (watch.reading) call.context->TryCancel();
-  while (watch.reading) co_await watch.ticket->Wait(absl::Now() + kTurn);
+  while (watch.reading) co_await watch.ticket->Wait(async::After(kTurn));
   if (closed) co_return absl::OkStatus();
   co_return absl::UnavailableError("the stream was cancelled or the server is stopping");
 }

@@ -159,8 +159,9 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Read(OrderKey key) {
 }
 
 async::Task<absl::StatusOr<Order>> OrderFlow::Next(OrderHub::Ticket& ticket, Order latest, absl::Time deadline) {
-  while (absl::Now() < deadline) {
-    std::vector<Order> news = co_await ticket.Wait(std::min(deadline, absl::Now() + kPoll));
+  const async::SteadyTime end = async::After(deadline - absl::Now());
+  while (async::SteadyNow() < end) {
+    std::vector<Order> news = co_await ticket.Wait(std::min(end, async::After(kPoll)));
     if (news.empty()) {
       absl::StatusOr<Order> read = co_await Read({latest.user_id, latest.order_id});
       if (!read.ok()) continue;  // the database may be back before the deadline

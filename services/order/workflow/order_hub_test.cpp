@@ -15,7 +15,7 @@ Order Make(const std::string& id, std::int64_t version) {
 }
 
 async::Task<std::optional<Order>> WaitOn(OrderHub::Ticket& ticket, absl::Duration patience) {
-  std::vector<Order> news = co_await ticket.Wait(absl::Now() + patience);
+  std::vector<Order> news = co_await ticket.Wait(async::After(patience));
   if (news.empty()) co_return std::nullopt;
   EXPECT_EQ(news.size(), 1u);
   co_return std::move(news.front());

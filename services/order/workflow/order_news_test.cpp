@@ -25,9 +25,9 @@ TEST(OrderNews, AWatcherOnAnotherInstanceIsNudged) {
   });
   async::ThreadExecutor executor;
   const bool in_time = async::BlockOn(executor, [](OrderHub::Ticket& t) -> async::Task<bool> {
-    const absl::Time start = absl::Now();
-    const auto news = co_await t.Wait(start + absl::Seconds(60));
-    co_return news.empty() && absl::Now() < start + absl::Seconds(60);
+    const async::SteadyTime end = async::After(absl::Seconds(60));
+    const auto news = co_await t.Wait(end);
+    co_return news.empty() && async::SteadyNow() < end;
   }(*ticket));
   stop = true;
   writer.join();
