@@ -121,9 +121,21 @@ std::string Fleet::Start(const std::string& service, std::vector<std::string> fl
   const std::vector<std::string> identity = IdentityFlags(service);
   instance.command.insert(instance.command.end(), identity.begin(), identity.end());
   instance.command.insert(instance.command.end(), flags.begin(), flags.end());
+  if (options_.own_clocks) {
+    SetClock(name, absl::ZeroDuration());
+    instance.environment.insert({{"LD_PRELOAD", FLOTILLA_CLOCK_SHIM}, {"CLOCK_OFFSET_FILE", clock(name)}});
+  }
   processes_[name] = std::make_unique<Process>(instance.command, log(name), instance.environment);
   instances_.emplace(name, std::move(instance));
   return name;
+}
+
+// In place: the process has the file mapped.
+void Fleet::SetClock(const std::string& instance, absl::Duration offset) {
+  const std::int64_t nanoseconds = absl::ToInt64Nanoseconds(offset);
+  std::fstream file(clock(instance), std::ios::in | std::ios::out | std::ios::binary);
+  if (!file) file.open(clock(instance), std::ios::out | std::ios::binary);
+  file.write(reinterpret_cast<const char*>(&nanoseconds), sizeof(nanoseconds));
 }
 
 std::vector<std::string> Fleet::IdentityFlags(const std::string& service) const {

@@ -27,6 +27,8 @@ struct FleetOptions {
   bool own_postgres = false;
   std::filesystem::path postgres_folder = {};
   std::vector<std::string> postgres_settings = {"fsync=off"};
+  // Calendar clocks of the instances that SetClock sets.
+  bool own_clocks = false;
   // A folder that deploy/local/dev-ca has made, for a fleet with --auth=on; empty: off.
   std::filesystem::path identity = {};
 };
@@ -49,6 +51,8 @@ class Fleet {
   void Restart(const std::string& instance, std::vector<std::string> flags = {});
   void Kill(const std::string& instance);  // SIGKILL
   void KillAndRestart(const std::string& instance);
+  // Sets an instance's clock, which keeps its offset when the instance starts again. With FleetOptions::own_clocks.
+  void SetClock(const std::string& instance, absl::Duration offset);
   Process& process(const std::string& instance) { return *processes_.at(instance); }
   std::string address(const std::string& instance) const;
 
@@ -99,6 +103,7 @@ class Fleet {
   std::vector<std::string> IdentityFlags(const std::string& service) const;
   std::string call_log() const { return (folder_ / "calls.jsonl").string(); }
   std::string log(const std::string& name) const { return (folder_ / (name + ".log")).string(); }
+  std::string clock(const std::string& name) const { return (folder_ / (name + ".clock")).string(); }
 
   const FleetOptions options_;
   std::filesystem::path folder_;

@@ -80,6 +80,13 @@ Faults::Faults(World& world, std::uint64_t seed) : world_(world), random_(seed) 
        }},
       {"etcd killed", [&] { Bounce("etcd"); }},
       {"etcd leases revoked", [&] { RevokeLeases(); }},
+      {"clock set",
+       [&] {
+         const std::string& victim = AnyService();
+         fleet.SetClock(victim, absl::Minutes(static_cast<int>(random_() % 21) - 10));
+         Pause(0, 3000);
+         if (random_() % 2 == 0) fleet.SetClock(victim, absl::ZeroDuration());  // else it stays wrong
+       }},
       {"link slow",
        [&] {
          fleet::Proxy& link = *world_.links[random_() % world_.links.size()];

@@ -18,7 +18,7 @@ inline constexpr char kProviderSecret[] = "soak-secret";
 struct World {
   World(int instances);
 
-  fleet::Fleet fleet{{.own_postgres = true}};
+  fleet::Fleet fleet{{.own_postgres = true, .own_clocks = true}};
   fleet::Proxy sql{fleet.postgres().port()};
   std::vector<std::unique_ptr<fleet::Proxy>> links;     // to each inventory and payment service
   std::vector<std::string> services, orders, payments;  // the instances; those of order and of payment
