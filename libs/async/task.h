@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "async/scope.h"
 #include "async/steady_time.h"
 
 namespace flotilla::async {
@@ -55,7 +56,7 @@ struct FinalAwaiter {
 };
 
 template <class T>
-struct TaskPromise {
+struct TaskPromise : Scoped {
   std::coroutine_handle<> continuation;
   std::variant<std::monostate, T, std::exception_ptr> result;
 
@@ -74,7 +75,7 @@ struct TaskPromise {
 };
 
 template <>
-struct TaskPromise<void> {
+struct TaskPromise<void> : Scoped {
   std::coroutine_handle<> continuation;
   std::exception_ptr error;
 
@@ -107,20 +108,21 @@ class [[nodiscard]] Task {
     if (handle_) handle_.destroy();
   }
 
-  auto operator co_await() && noexcept {
-    struct Awaiter {
-      std::coroutine_handle<promise_type> handle;
-      bool await_ready() const noexcept { return false; }
-      std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting) const noexcept {
-        handle.promise().continuation = awaiting;
-        return handle;
-      }
-      T await_resume() const { return handle.promise().Take(); }
-    };
-    return Awaiter{handle_};
-  }
+  auto operator co_await() && noexcept { return Awaiter{handle_}; }
 
  private:
+  struct Awaiter {
+    std::coroutine_handle<promise_type> handle;
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) const noexcept {
+      handle.promise().continuation = awaiting;
+      handle.promise().scope = ScopeOf(awaiting);
+      return handle;
+    }
+    T await_resume() const { return handle.promise().Take(); }
+  };
+
   friend promise_type;
   explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
   std::coroutine_handle<promise_type> handle_;
@@ -137,7 +139,7 @@ inline Task<void> TaskPromise<void>::get_return_object() noexcept {
 
 // A root: owns itself, dies at its end. An exception that reaches it ends the process, as from a thread's function.
 struct Root {
-  struct promise_type {
+  struct promise_type : Scoped {
     Root get_return_object() const noexcept { return {}; }
     std::suspend_never initial_suspend() const noexcept { return {}; }
     std::suspend_never final_suspend() const noexcept { return {}; }
@@ -158,8 +160,11 @@ struct PostAwaiter {
 inline internal::PostAwaiter SwitchTo(Executor& executor) noexcept { return {executor}; }
 
 // Starts `task` here and now, on this thread, detached.
-inline void Start(Task<void> task) {
-  [](Task<void> t) -> internal::Root { co_await std::move(t); }(std::move(task));
+inline void Start(Task<void> task, const tracing::Scope* scope = nullptr) {
+  [](Task<void> t, const tracing::Scope* s) -> internal::Root {
+    co_await SetScope(s);
+    co_await std::move(t);
+  }(std::move(task), scope);
 }
 
 // Starts `task` on `executor`, detached.
@@ -190,21 +195,25 @@ Task<std::vector<T>> WhenAll(std::vector<Task<T>> tasks) {
     std::size_t pending;
     std::coroutine_handle<> awaiting;
     std::vector<Task<T>>& tasks;
+    const tracing::Scope* scope;
     bool await_ready() const noexcept { return tasks.empty(); }
     bool await_suspend(std::coroutine_handle<> h) {
       awaiting = h;
       ++pending;  // keeps a task that ends at once from resuming us before all have started
       for (std::size_t i = 0; i < tasks.size(); ++i) {
-        Start([](Join& join, Task<T> task, std::size_t index) -> Task<void> {
-          join.results[index].emplace(co_await std::move(task));
-          if (--join.pending == 0) join.awaiting.resume();
-        }(*this, std::move(tasks[i]), i));
+        Start(
+            [](Join& join, Task<T> task, std::size_t index) -> Task<void> {
+              join.results[index].emplace(co_await std::move(task));
+              if (--join.pending == 0) join.awaiting.resume();
+            }(*this, std::move(tasks[i]), i),
+            scope);
       }
       return --pending != 0;
     }
     void await_resume() const noexcept {}
   };
-  Join join{std::vector<std::optional<T>>(tasks.size()), tasks.size(), {}, tasks};
+  const tracing::Scope* const scope = co_await CurrentScope();
+  Join join{std::vector<std::optional<T>>(tasks.size()), tasks.size(), {}, tasks, scope};
   co_await join;
   std::vector<T> out;
   out.reserve(join.results.size());

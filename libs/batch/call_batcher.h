@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "async/task.h"
 #include "batch/waiter.h"
+#include "tracing/span.h"
 
 namespace flotilla::batch {
 
@@ -36,6 +37,7 @@ class CallBatcher {
   // Only on an executor's thread; resumes there. RESOURCE_EXHAUSTED: queue full.
   async::Task<absl::StatusOr<Response>> Call(Request request) {
     Waiter waiter(std::move(request));
+    waiter.scope = co_await async::CurrentScope();
     co_await Enqueue{*this, waiter};
     co_return std::move(waiter.result);
   }
@@ -71,9 +73,26 @@ class CallBatcher {
     for (;;) {
       auto batch = TakeBatch();
       if (!batch.has_value()) co_return;
+      tracing::Span span = SpanOf(*batch);
+      co_await async::SetScope(span.scope());
       Results results = co_await flush_(std::move(batch->requests));
+      span.End(absl::OkStatus());  // each result has its own
       batch->Answer(std::move(results), options_.name);
     }
+  }
+
+  // One span for all: in the trace of the first traced request, with links to the others.
+  tracing::Span SpanOf(const internal::Batch<Request, Response>& batch) const {
+    tracing::Span span;
+    for (const Waiter* waiter : batch.waiters) {
+      if (waiter->scope == nullptr) continue;
+      if (span.scope() == nullptr) {
+        span = tracing::Span(options_.name, tracing::Kind::kInternal, waiter->scope);
+      } else {
+        span.Link(*waiter->scope);
+      }
+    }
+    return span;
   }
 
   // None where nobody waits: this drain ends.

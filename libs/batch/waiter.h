@@ -22,6 +22,7 @@ struct Waiter {
   Request request;
   absl::StatusOr<Response> result = absl::UnknownError("not flushed");
   std::coroutine_handle<> handle;
+  const tracing::Scope* scope = nullptr;
   async::Executor* executor = async::Executor::Current();
 };
 

@@ -1,5 +1,7 @@
 // Coalesces requests for a blocking resource (a database connection, a Redis connection).
 //
+// A traced request's span lasts from its call to its answer, the wait for its batch included.
+//
 // While a worker's flush is in flight the next requests gather; when it returns they go together. No timers: at low
 // load a request waits for nothing, at high load the batch grows by itself up to max_batch.
 #pragma once
@@ -17,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "async/task.h"
 #include "batch/waiter.h"
+#include "tracing/span.h"
 
 namespace flotilla::batch {
 
@@ -54,7 +57,10 @@ class WorkerBatcher {
   // Resumes on the caller's executor. A request that was accepted is always answered. RESOURCE_EXHAUSTED: queue full.
   async::Task<absl::StatusOr<Response>> Call(Request request) {
     Waiter waiter(std::move(request));
+    waiter.scope = co_await async::CurrentScope();
+    tracing::Span span(options_.name, tracing::Kind::kInternal, waiter.scope);
     co_await Enqueue{*this, waiter};
+    span.End(waiter.result.status());
     co_return std::move(waiter.result);
   }
 

@@ -15,6 +15,7 @@
 #include "async/task.h"
 #include "grpcpp/grpcpp.h"
 #include "rpc/loop.h"
+#include "tracing/span.h"
 
 namespace flotilla::rpc {
 

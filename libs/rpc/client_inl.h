@@ -17,6 +17,9 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
                                                                                 grpc::CompletionQueue*),
     Request request, CallOptions options) {
   const absl::Time deadline = std::min(options.deadline, absl::Now() + options.timeout);
+  const tracing::Scope* const scope = co_await async::CurrentScope();
+  tracing::Span span("call " + pool_->service(), tracing::Kind::kClient, scope);
+  if (span.scope() != nullptr) options.traceparent = span.scope()->traceparent;
   absl::Status last = internal::NoEndpoint(pool_->service());
   std::shared_ptr<Endpoint> endpoint;
   for (int attempt = 0;;) {

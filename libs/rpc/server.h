@@ -27,6 +27,7 @@
 #include "async/task.h"
 #include "grpcpp/grpcpp.h"
 #include "rpc/loop.h"
+#include "tracing/span.h"
 
 namespace flotilla::rpc {
 
@@ -41,6 +42,7 @@ struct Call {
   bool for_any_user = false;
   absl::Time expires = absl::InfiniteFuture();  // when the caller's credentials do: a stream ends then
   std::string traceparent;  // W3C Trace Context as the client sent it; an interceptor makes it this call's own span
+  std::unique_ptr<tracing::Span> span;  // of a sampled call, set by an interceptor
   bool stream = false;
   // True once the client has gone, its credentials have expired or the server is ending. A unary call runs to its end
   // and never sees it.
@@ -53,6 +55,9 @@ struct Call {
   absl::Status Ended(absl::Status status) const;
   std::atomic<bool> cancelled_ = false;        // set by the server
   const std::atomic<bool>* ending_ = nullptr;  // of a stream: the server's flag
+
+  // For the handler to work for; null where the call is not sampled.
+  const tracing::Scope* scope() const { return span == nullptr ? nullptr : span->scope(); }
 
   // A metadata value of the client, "" where it is absent.
   std::string_view Metadata(const char* key) const;

@@ -55,6 +55,7 @@ struct Server::UnaryMethod {
       if (!grpc::SerializationTraits<Q>::Deserialize(&copy, &message).ok()) status = ExplainUnparsable(message, bytes);
     }
     if (status.ok()) {
+      co_await async::SetScope(call.scope());
       absl::StatusOr<R> response = co_await handler(call, message);
       status = response.status();
       if (response.ok()) {
@@ -109,6 +110,7 @@ struct Server::StreamMethod {
     absl::Status status = server.Begin(call, context, method, true);
     stream.call = &call;
     if (status.ok()) {
+      co_await async::SetScope(call.scope());
       status = co_await handler(call, stream, operation);
     } else {
       co_await stream.FinishWithError(errors::ToGrpc(status), operation);

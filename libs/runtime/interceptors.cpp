@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "telemetry/metrics.h"
 #include "telemetry/trace.h"
+#include "tracing/exporter.h"
 
 namespace flotilla::runtime {
 namespace {
@@ -41,8 +42,20 @@ MethodMetrics& MetricsOf(std::string_view method) {
 }  // namespace
 
 absl::Status Tracing::OnStart(rpc::Call& call) {
-  call.traceparent = telemetry::ChildTraceparent(call.traceparent);
+  const std::string parent = std::move(call.traceparent);
+  const bool known = telemetry::IsTraceparent(parent);
+  // Whoever began the trace has decided. Probes begin none.
+  const bool sampled =
+      known ? telemetry::IsSampled(parent) : !call.method.starts_with("grpc.") && tracing::SampleNewTrace();
+  call.traceparent = telemetry::ChildTraceparent(parent, sampled);
+  if (!sampled) return absl::OkStatus();
+  call.span =
+      std::make_unique<tracing::Span>(call.method, tracing::Kind::kServer, call.traceparent, known ? parent : "");
   return absl::OkStatus();
+}
+
+void Tracing::OnEnd(const rpc::Call& call, const absl::Status& status) {
+  if (call.span != nullptr) call.span->End(status);
 }
 
 void CallMetrics::OnEnd(const rpc::Call& call, const absl::Status& status) {

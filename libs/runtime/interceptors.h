@@ -5,11 +5,11 @@
 
 namespace flotilla::runtime {
 
-// Makes call.traceparent this call's own span.
+// Makes call.traceparent this call's own span, and records it where the trace is sampled.
 class Tracing final : public rpc::Interceptor {
  public:
   absl::Status OnStart(rpc::Call& call) override;
-  void OnEnd(const rpc::Call&, const absl::Status&) override {}
+  void OnEnd(const rpc::Call& call, const absl::Status& status) override;
 };
 
 // Rate, errors, duration: flotilla_rpc_total{method,code} and flotilla_rpc_seconds{method} (of a stream: its life).

@@ -28,6 +28,7 @@
 #include "runtime/interceptors.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
+#include "tracing/exporter.h"
 #include "validation/validation.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:0", "host:port to serve gRPC on; port 0 picks one.");
@@ -48,6 +49,10 @@ ABSL_FLAG(std::string, nats, "nats://127.0.0.1:4222", "NATS URL.");
 ABSL_FLAG(std::string, instance_id, "", "Unique name of this instance; default: host name and a random number.");
 ABSL_FLAG(int, loops, 2, "Event loop threads, 1 to 64.");
 ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(15), "How long running calls may take after SIGTERM.");
+ABSL_FLAG(std::string, otlp_endpoint, "",
+          "host:port of an OpenTelemetry collector (OTLP over gRPC, no TLS) for traces; empty: none.");
+ABSL_FLAG(double, traces_per_second, 10,
+          "New traces sampled a second, at most; what a caller has sampled comes on top.");
 ABSL_FLAG(std::string, log_level, "info", "debug, info, warn or error.");
 
 namespace flotilla::runtime {
@@ -94,6 +99,12 @@ absl::Status CheckFlags() {
   if (absl::GetFlag(FLAGS_postgres).empty()) return InvalidFlag("postgres", "must be set");
   if (!absl::GetFlag(FLAGS_health_listen).empty() && !Split(absl::GetFlag(FLAGS_health_listen), &unused)) {
     return InvalidFlag("health_listen", "must be host:port or empty");
+  }
+  if (!absl::GetFlag(FLAGS_otlp_endpoint).empty() && !Split(absl::GetFlag(FLAGS_otlp_endpoint), &unused)) {
+    return InvalidFlag("otlp_endpoint", "must be host:port or empty");
+  }
+  if (const double rate = absl::GetFlag(FLAGS_traces_per_second); !(rate >= 0 && rate <= 1000)) {
+    return InvalidFlag("traces_per_second", "must be 0 to 1000");
   }
   const std::string migrations = absl::GetFlag(FLAGS_migrations);
   if (migrations != "run" && migrations != "only" && migrations != "skip")
@@ -314,6 +325,15 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
                                                        .loops = absl::GetFlag(FLAGS_loops),
                                                        .credentials = fleet.impl_->identity.tls.server,
                                                        .health_listen = absl::GetFlag(FLAGS_health_listen)});
+  // Ends after everything that has spans.
+  std::unique_ptr<tracing::Exporter> exporter;
+  if (const std::string collector = absl::GetFlag(FLAGS_otlp_endpoint); !collector.empty()) {
+    exporter = std::make_unique<tracing::Exporter>(
+        tracing::ExportOptions{.endpoint = collector,
+                               .service = "flotilla-" + service,
+                               .instance = fleet.instance_id(),
+                               .traces_per_second = absl::GetFlag(FLAGS_traces_per_second)});
+  }
   rpc::Server& server = *fleet.impl_->server;
   server.AddInterceptor(std::make_shared<Tracing>());
   server.AddInterceptor(std::make_shared<CallMetrics>());

@@ -216,9 +216,13 @@ async::Task<Driver::Result> Driver::Attempt(Try what, Flight& flight, Context& c
       co_return Result{Result::Kind::kRefused, what.name, TooLate(status)};
     }
     context.deadline = absl::Now() + what.timeout;
+    tracing::Span span(what.name, tracing::Kind::kInternal, flight.span.scope());
+    co_await async::SetScope(span.scope());
     status = Failpoint(flight, what.name, "before");
     if (status.ok()) status = co_await Guard(what.action, context);
     if (status.ok()) status = Failpoint(flight, what.name, "after");
+    co_await async::SetScope(nullptr);
+    span.End(status);
     if (status.ok()) co_return Result{};
     if (errors::Reason(status) == kLostReason) co_return Result{Result::Kind::kLost, what.name, status};
     if (what.may_refuse && !Retryable(status)) co_return Result{Result::Kind::kRefused, what.name, status};

@@ -11,6 +11,7 @@
 #include "batch/worker_batcher.h"
 #include "saga/saga.h"
 #include "saga/store.h"
+#include "tracing/span.h"
 
 namespace flotilla::saga {
 
@@ -19,6 +20,7 @@ struct Flight {
   Record record;                   // as begun or claimed: names the lease
   async::SteadyTime started;       // here, which is the record's age after its beginning
   std::atomic<bool> lost = false;  // another owner has it
+  tracing::Span span = {};         // of the whole run here, where the call that began it is traced
 };
 
 // Throws std::invalid_argument where the definition breaks a rule of Step.

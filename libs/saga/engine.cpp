@@ -14,6 +14,7 @@
 #include "saga/store.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
+#include "telemetry/trace.h"
 
 namespace flotilla::saga {
 namespace {
@@ -90,6 +91,10 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     auto flight = std::make_shared<Flight>();
     flight->record = std::move(record);
     flight->started = async::SteadyNow();
+    if (const tracing::Scope caller{flight->record.traceparent}; telemetry::IsSampled(caller.traceparent)) {
+      flight->span = tracing::Span("saga " + flight->record.type, tracing::Kind::kInternal, &caller);
+      flight->span.Set("flotilla.saga.id", flight->record.id);
+    }
     ++started;
     StartedCounter(flight->record.type).Increment();
     std::lock_guard lock(mutex);
@@ -103,6 +108,8 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     if (outcome == Outcome::kCompensated) ++compensated, name = "compensated";
     if (outcome == Outcome::kParked) ++parked, name = "parked";
     EndedCounter(flight->record.type, name).Increment();
+    flight->span.Set("flotilla.saga.outcome", name);
+    flight->span.End(absl::OkStatus());
     {
       std::lock_guard lock(mutex);
       flights.erase(flight);

@@ -15,12 +15,21 @@ namespace {
 
 constexpr char kParent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
-TEST(Trace, AChildKeepsTraceAndFlagsAndHasItsOwnSpan) {
-  const std::string child = ChildTraceparent(kParent);
+TEST(Trace, AChildKeepsTheTraceAndHasItsOwnSpan) {
+  const std::string child = ChildTraceparent(kParent, false);
   ASSERT_EQ(child.size(), 55u);
   EXPECT_EQ(TraceId(child), "0af7651916cd43dd8448eb211c80319c");
   EXPECT_NE(child.substr(36, 16), "b7ad6b7169203331");
   EXPECT_EQ(child.substr(53), "00");
+  EXPECT_FALSE(IsSampled(child));
+  EXPECT_TRUE(IsSampled(ChildTraceparent(kParent, true)));
+  EXPECT_EQ(SpanId(kParent), "b7ad6b7169203331");
+}
+
+TEST(Trace, TheFlagsLastBitTellsWhetherItIsSampled) {
+  const std::string ids(kParent, 53);
+  for (const char* flags : {"01", "03", "ff"}) EXPECT_TRUE(IsSampled(ids + flags)) << flags;
+  for (const char* flags : {"00", "02", "fe", "0x", ""}) EXPECT_FALSE(IsSampled(ids + flags)) << flags;
 }
 
 TEST(Trace, AMalformedParentBeginsANewTrace) {
@@ -29,9 +38,9 @@ TEST(Trace, AMalformedParentBeginsANewTrace) {
                           "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                           "00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01"}) {
     EXPECT_EQ(TraceId(bad), "") << bad;
-    const std::string fresh = ChildTraceparent(bad);
+    const std::string fresh = ChildTraceparent(bad, true);
     EXPECT_EQ(TraceId(fresh).size(), 32u) << bad;
-    EXPECT_NE(fresh, ChildTraceparent(bad));
+    EXPECT_NE(fresh, ChildTraceparent(bad, true));
   }
 }
 

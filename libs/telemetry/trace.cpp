@@ -17,11 +17,6 @@ bool IsHex(std::string_view text) {
   return !zero;  // all zeros is invalid for ids
 }
 
-bool Valid(std::string_view t) {
-  return t.size() == kLength && t.substr(0, 3) == "00-" && t[35] == '-' && t[52] == '-' && IsHex(t.substr(3, 32)) &&
-         IsHex(t.substr(36, 16)) && (IsHex(t.substr(53, 2)) || t.substr(53, 2) == "00");
-}
-
 void AppendRandomHex(std::string& out, int words) {
   thread_local std::mt19937_64 random([] {
     std::random_device device;
@@ -36,11 +31,20 @@ void AppendRandomHex(std::string& out, int words) {
 
 }  // namespace
 
-std::string ChildTraceparent(std::string_view parent) {
+bool IsTraceparent(std::string_view t) {
+  return t.size() == kLength && t.substr(0, 3) == "00-" && t[35] == '-' && t[52] == '-' && IsHex(t.substr(3, 32)) &&
+         IsHex(t.substr(36, 16)) && (IsHex(t.substr(53, 2)) || t.substr(53, 2) == "00");
+}
+
+// The flags' last bit.
+bool IsSampled(std::string_view traceparent) {
+  return IsTraceparent(traceparent) && std::string_view("13579bdf").find(traceparent[54]) != std::string_view::npos;
+}
+
+std::string ChildTraceparent(std::string_view parent, bool sampled) {
   std::string out;
   out.reserve(kLength);
-  const bool valid = Valid(parent);
-  if (valid) {
+  if (IsTraceparent(parent)) {
     out.append(parent.substr(0, 36));
   } else {
     out.append("00-");
@@ -48,12 +52,16 @@ std::string ChildTraceparent(std::string_view parent) {
     out.push_back('-');
   }
   AppendRandomHex(out, 1);
-  out.append(valid ? parent.substr(52) : "-01");
+  out.append(sampled ? "-01" : "-00");
   return out;
 }
 
 std::string_view TraceId(std::string_view traceparent) {
-  return Valid(traceparent) ? traceparent.substr(3, 32) : std::string_view();
+  return IsTraceparent(traceparent) ? traceparent.substr(3, 32) : std::string_view();
+}
+
+std::string_view SpanId(std::string_view traceparent) {
+  return IsTraceparent(traceparent) ? traceparent.substr(36, 16) : std::string_view();
 }
 
 }  // namespace flotilla::telemetry

@@ -6,9 +6,13 @@
 
 namespace flotilla::telemetry {
 
-// A child span of `parent`, or a new trace where `parent` is empty or malformed.
-std::string ChildTraceparent(std::string_view parent);
-// The 32 hex digits, or "" where malformed.
+bool IsTraceparent(std::string_view text);
+// Whether the trace's spans are recorded. False where malformed.
+bool IsSampled(std::string_view traceparent);
+// A child span of `parent`, or a new trace where `parent` is empty or malformed, sampled or not.
+std::string ChildTraceparent(std::string_view parent, bool sampled);
+// The 32 and the 16 hex digits, or "" where malformed.
 std::string_view TraceId(std::string_view traceparent);
+std::string_view SpanId(std::string_view traceparent);
 
 }  // namespace flotilla::telemetry
