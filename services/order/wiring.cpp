@@ -13,6 +13,7 @@
 #include "order/workflow/order_flow.h"
 #include "order/workflow/order_news.h"
 #include "order/workflow/refund_flow.h"
+#include "order/workflow/state_metrics.h"
 
 ABSL_FLAG(absl::Duration, reservation_hold, absl::Minutes(2),
           "How long stock is held for an order that is not paid yet.");
@@ -37,6 +38,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
   auto* orders = fleet.Keep(std::make_unique<Orders>(postgres, engine.owner, engine.lease, [log] { log->Wake(); }));
   auto* hub = fleet.Keep(std::make_unique<OrderHub>());
   fleet.Keep(std::make_unique<OrderNews>(fleet.nats(), *hub));
+  CountStates(*hub);
   auto* participants = fleet.Keep(std::make_unique<Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
                                                                  absl::GetFlag(FLAGS_reservation_hold)));
   auto* flow = fleet.Keep(std::make_unique<OrderFlow>(engine, *orders, *participants, *hub, payment_window));

@@ -26,16 +26,16 @@ inline void KeepNewest(std::vector<Order>& held, const Order& next) {
 // Keys are order ids.
 class OrderHub : public async::Hub<Order, KeepNewest> {
  public:
-  // `tell` hears of every change that is published here, for the other instances. Before the first one.
-  void OnPublish(std::function<void(const std::string& order_id)> tell) { tell_ = std::move(tell); }
+  // `tell` hears of every change that is published here. Before the first one.
+  void OnPublish(std::function<void(const Order& order)> tell) { tell_.push_back(std::move(tell)); }
   // From any thread, after the change is durable.
   void Publish(const Order& order) {
     async::Hub<Order, KeepNewest>::Publish({&order.order_id, 1}, order);
-    if (tell_) tell_(order.order_id);
+    for (const auto& tell : tell_) tell(order);
   }
 
  private:
-  std::function<void(const std::string& order_id)> tell_;
+  std::vector<std::function<void(const Order& order)>> tell_;
 };
 
 }  // namespace flotilla::order

@@ -3,6 +3,8 @@
 #include "absl/time/clock.h"
 #include "async/thread_executor.h"
 #include "gtest/gtest.h"
+#include "order/workflow/state_metrics.h"
+#include "telemetry/metrics.h"
 
 namespace flotilla::order {
 namespace {
@@ -54,6 +56,25 @@ TEST(OrderHub, DeadlineEndsTheWaitAndOldNewsIsNone) {
   hub.Publish(Make("a", 3));
   hub.Publish(Make("a", 2));
   EXPECT_EQ(async::BlockOn(executor, WaitOn(*ticket, absl::Seconds(5)))->version, 3);
+}
+
+TEST(StateMetrics, CountEveryStateThatIsEntered) {
+  const auto count = [](const char* state) {
+    return telemetry::Counter("flotilla_order_states_total", "Orders that entered a state", {{"state", state}}).Value();
+  };
+  OrderHub hub;
+  CountStates(hub);
+  Order order = Make("a", 1);
+  for (int state = 1; state <= 8; ++state) {
+    order.state = static_cast<State>(state);
+    hub.Publish(order);
+  }
+  hub.Publish(order);
+  for (const char* state :
+       {"reserved", "paid", "cancelled", "cancelling", "awaiting_payment", "refunding", "refunded"}) {
+    EXPECT_EQ(count(state), 1) << state;
+  }
+  EXPECT_EQ(count("partially_refunded"), 2);
 }
 
 }  // namespace
