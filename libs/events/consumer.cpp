@@ -1,12 +1,14 @@
 #include <algorithm>
-#include <charconv>
+#include <memory>
 #include <thread>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "async/steady_time.h"
 #include "async/stop_signal.h"
+#include "events/age.h"
+#include "events/envelope.h"
 #include "events/log.h"
 #include "events/nats_client.h"
 #include "telemetry/log.h"
@@ -20,6 +22,7 @@ constexpr std::int64_t kNanosPerMilli = 1'000'000;
 // costs work, nothing else.
 constexpr std::int64_t kAckWaitMs = 5'000;
 constexpr std::int64_t kFetchMs = 250;  // also how long a stop may take
+constexpr int kMaxFetch = 64;           // messages, of many events each under load
 constexpr absl::Duration kCheckInterval = absl::Seconds(1);
 constexpr absl::Duration kReconnectWait = absl::Milliseconds(250);
 constexpr absl::Duration kMinBackoff = absl::Milliseconds(20);
@@ -50,25 +53,26 @@ bool IsTransient(const absl::Status& status) {
   }
 }
 
-const char* Header(natsMsg* message, const char* name) {
-  const char* value = nullptr;
-  return natsMsgHeader_Get(message, name, &value) == NATS_OK && value != nullptr ? value : "";
-}
+// A message in hand. It is acknowledged when all its events are done; one that is given back comes again as a whole.
+class Delivery {
+ public:
+  Delivery(NatsMessage message, std::size_t events) : message_(std::move(message)), open_(events) {}
 
-std::int64_t Number(std::string_view text) {
-  std::int64_t number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
+  void Done() {
+    if (--open_ == 0 && !returned_) natsMsg_Ack(message_.get(), nullptr);
+  }
+  void Return() {
+    if (open_ > 0 && !std::exchange(returned_, true)) natsMsg_Nak(message_.get(), nullptr);
+  }
+  bool returned() const { return returned_; }
+  void KeepWaiting() { natsMsg_InProgress(message_.get(), nullptr); }  // the ack wait begins anew
 
-Event Parse(natsMsg* message) {
-  return {.stream_id = Header(message, kStreamIdHeader),
-          .sequence = Number(Header(message, kSequenceHeader)),
-          .type = Header(message, kTypeHeader),
-          .data = std::string(natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message))),
-          .traceparent = Header(message, kTraceparentHeader),
-          .occurred_at = absl::FromUnixMicros(Number(Header(message, kOccurredAtHeader)))};
-}
+ private:
+  NatsMessage message_;
+  std::size_t open_;  // events that are not done
+  bool returned_ = false;
+};
+using Origin = std::shared_ptr<Delivery>;
 
 }  // namespace
 
@@ -127,7 +131,7 @@ struct Consumer::Impl {
     config.DeliverPolicy = js_DeliverAll;
     config.AckPolicy = js_AckExplicit;
     config.AckWait = kAckWaitMs * kNanosPerMilli;
-    // For several instances with a batch in hand each.
+    // For several instances with what they fetched in hand each.
     config.MaxAckPending = std::max(4096, 16 * options.max_batch);
     jsErrCode error = static_cast<jsErrCode>(0);
     natsStatus status = js_AddConsumer(nullptr, js.get(), options.stream.c_str(), &config, nullptr, &error);
@@ -172,10 +176,10 @@ struct Consumer::Impl {
   }
 
   absl::Status FetchAndApply() {
-    Return();
+    TryPostponed();
     Messages messages;
     const async::SteadyTime started = async::SteadyNow();
-    natsStatus status = Fetch(messages, options.max_batch, true);
+    natsStatus status = Fetch(messages, kMaxFetch, true);
     if (status == NATS_TIMEOUT && async::SteadyNow() < async::After(absl::Milliseconds(kFetchMs / 2), started) &&
         !stop.IsSet()) {
       // A server that answers no_wait at once even so: wait for one message in the plain way.
@@ -185,65 +189,103 @@ struct Consumer::Impl {
     if (status != NATS_OK) return NatsError("fetch", status);
 
     std::vector<Event> events;
-    events.reserve(messages.span().size());
-    for (natsMsg* message : messages.span()) events.push_back(Parse(message));
-    Handle(messages.span(), events);
+    std::vector<Origin> origins;  // of each event
+    for (natsMsg*& message : messages.span()) {
+      const std::size_t before = events.size();
+      Unpack(message, events);
+      origins.resize(events.size(),
+                     std::make_shared<Delivery>(NatsMessage(std::exchange(message, nullptr)), events.size() - before));
+    }
+    received_age.Observe(events);
+    const auto max_batch = static_cast<std::size_t>(options.max_batch);
+    bool go_on = true;
+    for (std::size_t first = 0; first < events.size() && go_on; first += max_batch) {
+      const std::size_t count = std::min(max_batch, events.size() - first);
+      go_on =
+          !stop.IsSet() && Handle(std::span(events).subspan(first, count), std::span(origins).subspan(first, count));
+    }
+    if (!go_on) {
+      for (const Origin& origin : origins) origin->Return();
+    }
     return absl::OkStatus();
   }
 
-  // An event that cannot be applied is found by halving, so it holds up none of the others.
-  void Handle(std::span<natsMsg*> messages, std::span<const Event> events) {
+  absl::Status TryToApply(std::span<const Event> events) {
     absl::Status status;
     try {
       status = apply(events);
     } catch (const std::exception& error) {
       status = absl::InternalError(error.what());
     }
+    if (!status.ok()) return status;
+    consumed.Increment(static_cast<double>(events.size()));
+    applied_age.Observe(events);
+    return status;
+  }
+
+  // An event that cannot be applied is found by halving, so it holds up none of the others. False: a fault of the
+  // moment, and what is not done should come again.
+  bool Handle(std::span<const Event> events, std::span<const Origin> origins) {
+    const absl::Status status = TryToApply(events);
     if (status.ok()) {
-      for (natsMsg* message : messages) natsMsg_Ack(message, nullptr);
-      for (const Event& event : events) tries.erase(event.id());
-      consumed.Increment(static_cast<double>(events.size()));
+      for (const Origin& origin : origins) origin->Done();
       backoff = kMinBackoff;
     } else if (IsTransient(status)) {
       Warn(events, status);
       // The wait is here, not in the nak: nats-server 2.9 redelivers after a delayed nak only when the ack wait is
       // over.
       stop.WaitFor(backoff);
-      for (natsMsg* message : messages) natsMsg_Nak(message, nullptr);
       backoff = std::min(2 * backoff, kMaxBackoff);
+      return false;
     } else if (events.size() > 1) {
       const std::size_t half = events.size() / 2;
-      Handle(messages.first(half), events.first(half));
-      Handle(messages.subspan(half), events.subspan(half));
+      return Handle(events.first(half), origins.first(half)) && Handle(events.subspan(half), origins.subspan(half));
     } else {
-      Refused(messages.front(), events.front(), status);
+      Refused({.event = events.front(), .origin = origins.front()}, status);
     }
+    return true;
   }
 
-  void Refused(natsMsg*& message, const Event& event, const absl::Status& status) {
-    Warn({&event, 1}, status);
-    const int count = ++tries[event.id()];
-    if (bury && count >= options.max_tries) {
-      const absl::Status buried = bury(event, status);
+  struct Postponed {
+    Event event;
+    Origin origin;
+    int tries = 0;
+    async::SteadyTime until = {};
+  };
+
+  void Refused(Postponed refused, const absl::Status& status) {
+    Warn({&refused.event, 1}, status);
+    if (++refused.tries >= options.max_tries && bury) {
+      const absl::Status buried = bury(refused.event, status);
       if (buried.ok()) {
-        natsMsg_Ack(message, nullptr);
-        tries.erase(event.id());
+        refused.origin->Done();
         return;
       }
-      Warn({&event, 1}, buried);
+      Warn({&refused.event, 1}, buried);
     }
-    const absl::Duration wait = kMinPostponement * (std::int64_t{1} << std::min(count, 7));
-    postponed.push_back({NatsMessage(std::exchange(message, nullptr)), async::After(std::min(wait, kMaxBackoff))});
+    const absl::Duration wait = kMinPostponement * (std::int64_t{1} << std::min(refused.tries, 7));
+    refused.until = async::After(std::min(wait, kMaxBackoff));
+    postponed.push_back(std::move(refused));
   }
 
-  // Has postponed events delivered again whose time has come.
-  void Return() {
-    const async::SteadyTime now = async::SteadyNow();
-    std::erase_if(postponed, [now](const Postponed& each) {
-      if (each.until > now) return false;
-      natsMsg_Nak(each.message.get(), nullptr);
-      return true;
-    });
+  // Postponed events whose time has come. The rest of their messages is done, so these do not come again meanwhile.
+  void TryPostponed() {
+    for (Postponed& each : std::exchange(postponed, {})) {
+      if (each.origin->returned()) continue;
+      if (each.until > async::SteadyNow()) {
+        postponed.push_back(std::move(each));
+        continue;
+      }
+      each.origin->KeepWaiting();
+      const absl::Status status = TryToApply({&each.event, 1});
+      if (status.ok()) {
+        each.origin->Done();
+      } else if (IsTransient(status)) {
+        each.origin->Return();
+      } else {
+        Refused(std::move(each), status);
+      }
+    }
   }
 
   void Warn(std::span<const Event> events, const absl::Status& status) {
@@ -259,6 +301,8 @@ struct Consumer::Impl {
   prometheus::Counter& consumed =
       telemetry::Counter("flotilla_events_consumed_total", "Events applied and acknowledged.");
 
+  Age received_age{"received"}, applied_age{"applied"};
+
   async::StopSignal stop;
 
   // The thread's own.
@@ -267,11 +311,6 @@ struct Consumer::Impl {
   NatsSubscription subscription;
   async::SteadyTime next_check = {};
   absl::Duration backoff = kMinBackoff;
-  std::unordered_map<std::string, int> tries;  // of events that were refused by themselves
-  struct Postponed {
-    NatsMessage message;
-    async::SteadyTime until;
-  };
   std::vector<Postponed> postponed;
 
   std::thread thread;

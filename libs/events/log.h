@@ -44,9 +44,9 @@ struct NatsOptions {
 };
 
 // Publishes the log to JetStream on a thread of its own. Any number of instances may run; one is active (session-level
-// advisory lock), another takes over when it dies. Publishes with Nats-Msg-Id = event id, headers Flotilla-Type,
-// Flotilla-Sequence, Flotilla-Stream-Id, Flotilla-Occurred-At (microseconds since the epoch), traceparent; the cursor
-// moves after the acks. At least once, never lost: with NATS away rows wait in the table.
+// advisory lock), another takes over when it dies. One event goes as a message with Nats-Msg-Id = event id, several
+// together as one (see envelope.h); the cursor moves after the acks. At least once, never lost: with NATS away rows
+// wait in the table.
 //
 // With the cursor it keeps which stream took the events (see sql/relay_stream.sql). Where NATS has another one, none,
 // or has fewer messages, it lost events that handlers may not have seen: those of the last `retention` are published
@@ -81,8 +81,8 @@ class Relay {
 // A durable JetStream pull consumer on a thread of its own. `apply` gets a batch and stores effects and event ids in
 // one transaction; OK acks the batch. Delivery is at least once and may repeat. UNAVAILABLE and other faults of the
 // moment have the batch delivered again, for ever. Any other error has the batch halved until the event that causes it
-// stands alone; that one comes again max_tries times, then it is given to `bury` and acked once that is OK (without
-// `bury` it comes again for ever). Meanwhile later events go on.
+// stands alone; that one is tried max_tries times, then it is given to `bury` (without `bury` it is tried for ever).
+// Meanwhile later events go on. A message is acked when all its events are done.
 class Consumer {
  public:
   struct ConsumerOptions {
@@ -90,7 +90,7 @@ class Consumer {
     std::string stream;
     std::string subject;
     std::string durable;  // consumer name, shared by all instances of one service
-    int max_batch = 256;
+    int max_batch = 256;  // events given to `apply` at once
     int max_tries = 5;
   };
   using Apply = std::function<absl::Status(std::span<const Event>)>;

@@ -7,14 +7,13 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
-#include "events/nats_client.h"
 #include "postgres/connection.h"
 
 namespace flotilla::events {
 namespace {
 
-#define EVENT_COLUMNS                                                                      \
-  "e.xid, e.position, e.stream_id, e.sequence, e.event_id, e.type, e.data, e.traceparent," \
+#define EVENT_COLUMNS                                                          \
+  "e.xid, e.position, e.stream_id, e.sequence, e.type, e.data, e.traceparent," \
   " (extract(epoch FROM e.occurred_at) * 1000000)::bigint AS occurred_at"
 
 // What the old snapshot did not see: transactions that began after it, and those it found in progress.
@@ -61,18 +60,13 @@ std::uint64_t Xid(std::string_view text) {
 std::string Time(absl::Time time) { return absl::FormatTime("%Y-%m-%d %H:%M:%E6S+00", time, absl::UTCTimeZone()); }
 
 Row RowOf(const pqxx::row& row) {
-  Row out{.place = {Xid(View(row[0])), row[1].as<std::int64_t>()},
-          .stream_id = row[2].c_str(),
-          .sequence = row[3].as<std::int64_t>(),
-          .message = {}};
-  out.message.id = row["event_id"].c_str();
-  out.message.data = postgres::FromBytes(View(row["data"]));
-  out.message.headers = {{kStreamIdHeader, out.stream_id},
-                         {kSequenceHeader, row["sequence"].c_str()},
-                         {kTypeHeader, row["type"].c_str()},
-                         {kOccurredAtHeader, row["occurred_at"].c_str()}};
-  if (row["traceparent"].size() > 0) out.message.headers.emplace_back(kTraceparentHeader, row["traceparent"].c_str());
-  return out;
+  return {.place = {Xid(View(row[0])), row[1].as<std::int64_t>()},
+          .event = {.stream_id = row[2].c_str(),
+                    .sequence = row[3].as<std::int64_t>(),
+                    .type = row[4].c_str(),
+                    .data = postgres::FromBytes(View(row[5])),
+                    .traceparent = row[6].c_str(),
+                    .occurred_at = absl::FromUnixMicros(row[7].as<std::int64_t>())}};
 }
 
 void AddRows(const pqxx::result& result, std::vector<Row>& rows) {
@@ -143,13 +137,13 @@ void LogReader::FetchAhead(Backlog& backlog, const Snapshot& seen, const std::st
   std::set<std::pair<std::string, std::int64_t>> have;
   for (std::size_t first = 0; first < rows.size();) {
     const std::span<const Row> fresh = std::span(rows).subspan(first);
-    for (const Row& row : fresh) have.emplace(row.stream_id, row.sequence);
+    for (const Row& row : fresh) have.emplace(row.event.stream_id, row.event.sequence);
     std::vector<std::string> streams;
     std::vector<std::int64_t> sequences;
     for (const Row& row : fresh) {
-      if (have.contains({row.stream_id, row.sequence - 1})) continue;
-      streams.push_back(row.stream_id);
-      sequences.push_back(row.sequence - 1);
+      if (have.contains({row.event.stream_id, row.event.sequence - 1})) continue;
+      streams.push_back(row.event.stream_id);
+      sequences.push_back(row.event.sequence - 1);
     }
     first = rows.size();
     AddRows(Run("read_ahead", postgres::Array(streams), postgres::Array(sequences), backlog.next.after.xid,

@@ -1,4 +1,4 @@
-// Within this room: reads the event log, as messages to publish.
+// Within this room: reads the event log.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "events/stream_publisher.h"
+#include "events/log.h"
 
 namespace flotilla::events {
 
@@ -31,9 +31,7 @@ struct Place {
 
 struct Row {
   Place place;
-  std::string stream_id;
-  std::int64_t sequence = 0;
-  Message message;
+  Event event;
 };
 
 // All of it goes by the index (xid, position) or, for single rows, by the stream's; none looks at rows that were read

@@ -18,7 +18,7 @@ class LogReaderTest : public EventsTest {
 
   static std::vector<std::string> Ids(const std::vector<Row>& rows) {
     std::vector<std::string> ids;
-    for (const Row& row : rows) ids.push_back(row.message.id);
+    for (const Row& row : rows) ids.push_back(row.event.id());
     return ids;
   }
   // What PostgreSQL did for a statement of the reader's.
@@ -88,7 +88,7 @@ TEST_F(LogReaderTest, ABigTransactionIsReadInParts) {
   std::int64_t last = 0;
   for (bool end = false; !end;) {
     LogReader::Backlog backlog = reader_.ReadBacklog(Snapshot(), reader_.Now(), progress, 100);
-    for (const Row& row : backlog.rows) ASSERT_EQ(row.sequence, ++last);
+    for (const Row& row : backlog.rows) ASSERT_EQ(row.event.sequence, ++last);
     progress = std::move(backlog.next);
     end = backlog.end;
   }

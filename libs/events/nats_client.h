@@ -25,12 +25,6 @@ using NatsSubscription = std::unique_ptr<natsSubscription, NatsDelete<natsSubscr
 using NatsMessage = std::unique_ptr<natsMsg, NatsDelete<natsMsg_Destroy>>;
 using JetStream = std::unique_ptr<jsCtx, NatsDelete<jsCtx_Destroy>>;
 
-inline constexpr char kTypeHeader[] = "Flotilla-Type";
-inline constexpr char kStreamIdHeader[] = "Flotilla-Stream-Id";
-inline constexpr char kSequenceHeader[] = "Flotilla-Sequence";
-inline constexpr char kOccurredAtHeader[] = "Flotilla-Occurred-At";
-inline constexpr char kTraceparentHeader[] = "traceparent";
-
 absl::Status NatsError(std::string_view what, natsStatus status, int js_error = 0);
 
 // Connects now or fails; once connected it reconnects for ever. Without `echo` it does not hear what it sends.

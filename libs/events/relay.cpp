@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 #include <pqxx/pqxx>
+#include <random>
 #include <span>
 #include <thread>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "async/steady_time.h"
+#include "events/age.h"
+#include "events/envelope.h"
 #include "events/log.h"
 #include "events/log_reader.h"
 #include "events/relay_cursor.h"
@@ -151,9 +154,11 @@ struct Relay::Impl {
     }
     const std::span<const Row> rows = news.rows;
     SetLag(static_cast<std::int64_t>(rows.size()));
+    Observe(read_age, rows);
     for (std::size_t done = 0; done < rows.size();) {
       const std::size_t count = std::min(options.max_batch, rows.size() - done);
       if (!PublishUntilDone(rows.subspan(done, count))) return;
+      Observe(published_age, rows.subspan(done, count));
       done += count;
       SetLag(static_cast<std::int64_t>(rows.size() - done));
     }
@@ -183,8 +188,9 @@ struct Relay::Impl {
   // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: stopping,
   // or the cursor was moved back, and these rows come again with others.
   bool PublishUntilDone(std::span<const Row> rows) {
+    const std::vector<Message> messages = packer.Pack(rows);
     for (absl::Duration backoff = absl::Milliseconds(20); !Stopping(); backoff = std::min(2 * backoff, kMaxBackoff)) {
-      const absl::Status status = Publish(rows);
+      const absl::Status status = Publish(messages);
       if (status.ok()) {
         if (nats_away) telemetry::Info("relay: publishing again", {{"stream", options.stream}});
         nats_away = false;
@@ -207,12 +213,9 @@ struct Relay::Impl {
     return false;
   }
 
-  absl::Status Publish(std::span<const Row> rows) {
+  absl::Status Publish(std::span<const Message> messages) {
     if (absl::Status status = publisher.Connect(); !status.ok()) return status;
     if (absl::Status status = CheckStream(); !status.ok()) return status;
-    std::vector<const Message*> messages;
-    messages.reserve(rows.size());
-    for (const Row& row : rows) messages.push_back(&row.message);
     return publisher.Publish(messages, cursor.mark);
   }
 
@@ -257,6 +260,11 @@ struct Relay::Impl {
                        {{"stream", options.stream}, {"from_transaction", absl::StrCat(cursor.progress.after.xid)}});
   }
 
+  static void Observe(Age& age, std::span<const Row> rows) {
+    const absl::Time now = absl::Now();
+    for (const Row& row : rows) age.Observe(row.event.occurred_at, now);
+  }
+
   void SetLag(std::int64_t value) {
     lag = value;
     lag_gauge.Set(static_cast<double>(value));
@@ -268,6 +276,7 @@ struct Relay::Impl {
   prometheus::Gauge& lag_gauge = telemetry::Gauge("flotilla_outbox_lag", "Events not yet published.");
   prometheus::Counter& published_counter =
       telemetry::Counter("flotilla_events_published_total", "Events published to JetStream.");
+  Age read_age{"read"}, published_age{"published"};
 
   std::mutex mutex;
   std::condition_variable wakeup;
@@ -282,6 +291,7 @@ struct Relay::Impl {
   async::SteadyTime next_check = {};
   async::SteadyTime next_look = {};  // while there is nothing to publish
   StreamPublisher publisher;
+  Packer packer{"", absl::StrCat(absl::Hex(std::random_device{}()), absl::Hex(std::random_device{}()), "/")};
   bool nats_away = false;
 
   std::thread thread;

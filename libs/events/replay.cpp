@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "events/envelope.h"
 #include "events/log_reader.h"
 #include "events/stream_publisher.h"
 #include "postgres/connection.h"
@@ -46,7 +47,7 @@ class Source {
     if (!request_.stream_id.empty()) {
       std::vector<Row> rows = reader_.ReadStream(request_.stream_id, progress_.after.position, limit);
       if (rows.size() < limit) end_ = true;
-      if (!rows.empty()) progress_.after.position = rows.back().sequence;
+      if (!rows.empty()) progress_.after.position = rows.back().event.sequence;
       return rows;
     }
     LogReader::Backlog backlog = reader_.ReadRange(range_, progress_, limit);
@@ -77,13 +78,11 @@ absl::StatusOr<Place> Parse(const std::string& after) {
 
 absl::Status Publish(Source& source, StreamPublisher& publisher, std::size_t limit, Replay& replay) {
   StreamMark mark;
+  const std::string ids = absl::StrCat("replay/", replay.replay_id, "/");
+  Packer packer(ids, ids);
   for (std::size_t left = limit; left > 0 && !source.end();) {
-    std::vector<Row> rows = source.Next(std::min(left, kBatch));
-    std::vector<const Message*> messages;
-    for (Row& row : rows) {
-      row.message.id = absl::StrCat("replay/", replay.replay_id, "/", row.message.id);
-      messages.push_back(&row.message);
-    }
+    const std::vector<Row> rows = source.Next(std::min(left, kBatch));
+    const std::vector<Message> messages = packer.Pack(rows);
     if (absl::Status status = publisher.Connect(); !status.ok()) return status;
     if (absl::Status status = publisher.Publish(messages, mark); !status.ok()) return status;
     replay.published += static_cast<std::int64_t>(rows.size());

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "async/steady_time.h"
@@ -83,10 +85,10 @@ absl::StatusOr<StreamMark> StreamPublisher::Create() {
   return Find();
 }
 
-absl::Status StreamPublisher::Publish(std::span<const Message* const> messages, StreamMark& mark) {
+absl::Status StreamPublisher::Publish(std::span<const Message> messages, StreamMark& mark) {
   ++generation_;
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    const absl::Status status = Send(*messages[i], absl::StrCat(inbox_, ".", generation_, "-", i));
+    const absl::Status status = Send(messages[i], absl::StrCat(inbox_, ".", generation_, "-", i));
     if (!status.ok()) return status;
   }
   return CollectAcks(messages.size(), mark);

@@ -4,12 +4,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "events/envelope.h"
 #include "events/nats_client.h"
 
 namespace flotilla::events {
@@ -18,12 +17,6 @@ namespace flotilla::events {
 struct StreamMark {
   std::int64_t created = 0;   // nanoseconds since the epoch; 0: no stream
   std::int64_t sequence = 0;  // of its last message
-};
-
-struct Message {
-  std::string id;  // JetStream drops repeats of it for a while
-  std::string data;
-  std::vector<std::pair<const char*, std::string>> headers;
 };
 
 // For one thread. Errors are UNAVAILABLE unless said otherwise.
@@ -45,7 +38,7 @@ class StreamPublisher {
   absl::StatusOr<StreamMark> Create();
   // OK once all are acknowledged; `mark` moves on then. DATA_LOSS: a message was numbered at or below `mark`, so the
   // stream has lost what it had. While connected.
-  absl::Status Publish(std::span<const Message* const> messages, StreamMark& mark);
+  absl::Status Publish(std::span<const Message> messages, StreamMark& mark);
 
  private:
   absl::Status Send(const Message& message, const std::string& reply);
