@@ -3,11 +3,16 @@
 //   FLOTILLA_TEST_POSTGRES=... FLOTILLA_TEST_BIN=build/release/bin flotilla-bench-events --rate=2000 --subscribers=5000
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <sstream>
+#include <map>
+#include <pqxx/pqxx>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -17,6 +22,7 @@
 #include "fleet/fleet.h"
 #include "subscribers.h"
 #include "testing/eventually.h"
+#include "usage.h"
 
 ABSL_FLAG(int, rate, 2000, "paid orders a second");
 ABSL_FLAG(int, buyers, 200, "users that order, all of them subscribers");
@@ -28,41 +34,51 @@ namespace {
 
 constexpr int kSkus = 100;
 constexpr int kChannels = 50;
+constexpr char kPaid[] = "SELECT count(*) FROM event WHERE type = 'order.paid'";
+constexpr const char* kProcesses[] = {"order-1", "inventory-1", "payment-1", "notify-1", "nats", "postgres"};
 
-// Of a process, so far.
-struct Usage {
-  double cpu_seconds = 0;
-  double resident_mb = 0;
+using bench::Usage;
+using bench::UsageOf;
+
+// When an event happened, and when its row was written: just before the commit.
+struct Beginning {
+  absl::Time occurred, appended;
 };
-
-Usage UsageOf(int pid) {
-  std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
-  std::string line;
-  std::getline(stat, line);
-  std::istringstream fields(line.substr(line.rfind(')') + 2));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) fields >> skipped;
-  double user = 0, system = 0;
-  fields >> user >> system;
-  std::ifstream memory(absl::StrCat("/proc/", pid, "/statm"));
-  double size = 0, resident = 0;
-  memory >> size >> resident;
-  return {.cpu_seconds = (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK)),
-          .resident_mb = resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20)};
+std::unordered_map<std::string, Beginning> Beginnings(const fleet::Fleet& fleet) {
+  std::unordered_map<std::string, Beginning> events;
+  pqxx::connection connection(fleet.DatabaseUri("order"));
+  for (const auto& row : pqxx::nontransaction(connection)
+                             .exec("SELECT event_id, (extract(epoch FROM occurred_at) * 1000000)::bigint,"
+                                   " (extract(epoch FROM appended_at) * 1000000)::bigint FROM event")) {
+    events[row[0].c_str()] = {absl::FromUnixMicros(row[1].as<std::int64_t>()),
+                              absl::FromUnixMicros(row[2].as<std::int64_t>())};
+  }
+  return events;
 }
 
-double Milliseconds(const std::vector<absl::Duration>& sorted, double quantile) {
-  if (sorted.empty()) return 0;
-  return absl::ToDoubleMilliseconds(
-      sorted[static_cast<std::size_t>(quantile * static_cast<double>(sorted.size() - 1))]);
+void Print(const char* from, std::vector<absl::Duration> latencies) {
+  if (latencies.empty()) return;
+  std::ranges::sort(latencies);
+  const auto quantile = [&latencies](double q) {
+    return absl::ToDoubleMilliseconds(
+        latencies[static_cast<std::size_t>(q * static_cast<double>(latencies.size() - 1))]);
+  };
+  std::printf("%s to the subscriber: p50 %.1f ms, p99 %.1f ms, longest %.1f ms\n", from, quantile(0.5), quantile(0.99),
+              quantile(1));
 }
 
 bool Run() {
   const int count = absl::GetFlag(FLAGS_subscribers), buyers = absl::GetFlag(FLAGS_buyers);
   const double seconds = absl::ToDoubleSeconds(absl::GetFlag(FLAGS_duration));
-  fleet::Fleet fleet;
-  for (const char* service : {"inventory", "payment", "order"}) fleet.WaitServing(fleet.Start(service));
-  fleet.WaitServing(fleet.Start("notify", {"--heartbeat=5s"}));
+  // As deploy/local has it.
+  fleet::Fleet fleet({.own_postgres = true,
+                      .postgres_settings = {"shared_buffers=256MB", "max_wal_size=4GB", "wal_compression=on",
+                                            "checkpoint_timeout=15min"}});
+  const int order_metrics = FreePort(), notify_metrics = FreePort();
+  for (const char* service : {"inventory", "payment"}) fleet.WaitServing(fleet.Start(service));
+  fleet.WaitServing(fleet.Start("order", {absl::StrCat("--metrics_listen=127.0.0.1:", order_metrics)}));
+  fleet.WaitServing(
+      fleet.Start("notify", {"--heartbeat=5s", absl::StrCat("--metrics_listen=127.0.0.1:", notify_metrics)}));
   for (int i = 0; i < kSkus; ++i) fleet.PutSku(absl::StrCat("sku-", i), 10, 10'000'000);
   for (int i = 0; i < buyers; ++i) fleet.OpenWallet(absl::StrCat("user-", i), 1'000'000'000);
   const int pid = fleet.process("notify-1").pid();
@@ -89,25 +105,55 @@ bool Run() {
                 absl::StrCat("--duration=", absl::FormatDuration(absl::GetFlag(FLAGS_duration)))},
                log.string());
   absl::SleepFor(absl::Seconds(2));  // its first orders meet cold caches
-  subscribers.TakeLatencies();
+  subscribers.TakeArrivals();
   const std::int64_t before = subscribers.received();
-  const Usage began = UsageOf(pid);
+  const std::int64_t paid_before = fleet.Query("order", kPaid);
+  const bench::Ages order_before = bench::AgesAt(order_metrics), notify_before = bench::AgesAt(notify_metrics);
+  std::map<std::string, Usage> began;
+  const auto usage = [&fleet](const std::string& process) {
+    return UsageOf(process == "postgres" ? fleet.postgres().pid() : fleet.process(process).pid());
+  };
+  for (const char* process : kProcesses) began[process] = usage(process);
   const absl::Time start = absl::Now();
   const int result = load.Wait(static_cast<int>(seconds) + 60);
-  const Usage ended = UsageOf(pid);
   const double took = absl::ToDoubleSeconds(absl::Now() - start);
-  const std::vector<absl::Duration> latencies = subscribers.TakeLatencies();
-  const double received = static_cast<double>(subscribers.received() - before);
+  const double paid = static_cast<double>(fleet.Query("order", kPaid) - paid_before);
   std::cout << load.Output();
   std::filesystem::remove(log);
-  std::printf("%.0f notifications/s to %d subscribers, %.1f us of notify's CPU each, %.0f MB\n", received / took, count,
-              (ended.cpu_seconds - began.cpu_seconds) / received * 1e6, ended.resident_mb);
-  std::printf(
-      "from the event's time, just before its commit, to the subscriber: p50 %.1f ms, p99 %.1f ms, longest %.1f ms\n",
-      Milliseconds(latencies, 0.5), Milliseconds(latencies, 0.99), Milliseconds(latencies, 1));
+  std::printf("%.0f paid orders/s; CPU of each:", paid / took);
+  std::map<std::string, Usage> ended;
+  for (const char* process : kProcesses) {
+    ended[process] = usage(process);
+    std::printf(" %s %.0f us", process, (ended[process].cpu_seconds - began[process].cpu_seconds) / paid * 1e6);
+  }
+  const double received = static_cast<double>(subscribers.received() - before);
+  std::printf("\n%.0f notifications/s to %d subscribers, %.1f us of notify's CPU each, %.0f MB\n", received / took,
+              count, (ended["notify-1"].cpu_seconds - began["notify-1"].cpu_seconds) / received * 1e6,
+              ended["notify-1"].resident_mb);
+
+  const bench::Ages order_after = bench::AgesAt(order_metrics), notify_after = bench::AgesAt(notify_metrics);
+  std::printf("age of an event when it is");
+  for (const char* stage : {"read", "published", "received", "applied", "streamed"}) {
+    const bool order = std::string_view(stage) == "read" || std::string_view(stage) == "published";
+    const auto quantile = [&](double q) {
+      return bench::QuantileMs(order ? order_before : notify_before, order ? order_after : notify_after, stage, q);
+    };
+    std::printf(" %s p50 %.0f p99 %.0f ms;", stage, quantile(0.5), quantile(0.99));
+  }
+  std::printf("\n");
+  const std::unordered_map<std::string, Beginning> events = Beginnings(fleet);
+  std::vector<absl::Duration> from_time, from_commit;
+  for (const auto& [event_id, at] : subscribers.TakeArrivals()) {
+    const auto event = events.find(event_id);
+    if (event == events.end()) continue;
+    from_time.push_back(at - event->second.occurred);
+    from_commit.push_back(at - event->second.appended);
+  }
+  Print("from the event's time", from_time);
+  Print("from the writing of its row, just before the commit,", from_commit);
   const std::string violations = fleet.Check();
   std::cout << (violations.empty() ? "no promise is broken\n" : violations) << std::flush;
-  return result == 0 && violations.empty() && !latencies.empty();
+  return result == 0 && violations.empty() && !from_commit.empty();
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "subscribers.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -59,22 +59,14 @@ void Subscribers::Took(Stream& stream) {
   if (!stream.heard) ++open_;
   stream.heard = true;
   if (!stream.response.has_notification()) return;
-  const auto& time = stream.response.notification().occur_time();
-  const absl::Time occurred = absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-  const absl::Duration latency = absl::Now() - occurred;
   ++received_;
   const std::lock_guard lock(mutex_);
-  latencies_.push_back(latency);
+  arrivals_.push_back({.event_id = stream.response.notification().event_id(), .at = absl::Now()});
 }
 
-std::vector<absl::Duration> Subscribers::TakeLatencies() {
-  std::vector<absl::Duration> latencies;
-  {
-    const std::lock_guard lock(mutex_);
-    latencies.swap(latencies_);
-  }
-  std::ranges::sort(latencies);
-  return latencies;
+std::vector<Subscribers::Arrival> Subscribers::TakeArrivals() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(arrivals_, {});
 }
 
 }  // namespace flotilla::bench

@@ -21,8 +21,12 @@ class Subscribers {
 
   int open() const { return open_; }  // that are alive, as their first heartbeat or notification says
   std::int64_t received() const { return received_; }
-  // From the event's time, which is before its commit, to here, of notifications that came since the last call; sorted.
-  std::vector<absl::Duration> TakeLatencies();
+  struct Arrival {
+    std::string event_id;
+    absl::Time at;
+  };
+  // Of the notifications that came since the last call.
+  std::vector<Arrival> TakeArrivals();
 
  private:
   struct Stream;
@@ -34,7 +38,7 @@ class Subscribers {
   std::atomic<int> open_ = 0;
   std::atomic<std::int64_t> received_ = 0;
   std::mutex mutex_;
-  std::vector<absl::Duration> latencies_;
+  std::vector<Arrival> arrivals_;
   std::thread thread_;
 };
 

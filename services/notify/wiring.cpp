@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/flags/flag.h"
 #include "events/log.h"
@@ -32,8 +33,12 @@ namespace flotilla::notify {
 namespace {
 
 // One consumer a service whose events concern users.
-void Consume(runtime::Fleet& fleet, Dispatcher& dispatcher, const std::string& source, const std::string& stream) {
-  auto* intake = fleet.Keep(std::make_unique<Intake>(fleet.postgres(), source, [&dispatcher] { dispatcher.Wake(); }));
+void Consume(runtime::Fleet& fleet, Hub& hub, Dispatcher& dispatcher, const std::string& source,
+             const std::string& stream) {
+  auto* intake = fleet.Keep(
+      std::make_unique<Intake>(fleet.postgres(), source,
+                               IntakeListeners{.stored = [&hub](auto stored) { hub.Deliver(std::move(stored)); },
+                                               .deliveries = [&dispatcher] { dispatcher.Wake(); }}));
   fleet.Keep(std::make_unique<events::Consumer>(
       events::Consumer::ConsumerOptions{.nats = fleet.nats(),
                                         .stream = stream,
@@ -60,7 +65,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
   auto* stores = fleet.Keep(std::make_unique<StoreCalls>(postgres));
   auto* hub = fleet.Keep(std::make_unique<Hub>());
   fleet.Keep(
-      std::make_unique<Listener>(postgres, [hub](const auto& users) { hub->Wake(users); }, [hub] { hub->WakeAll(); }));
+      std::make_unique<Listener>(postgres, [hub](const auto& told) { hub->Tell(told); }, [hub] { hub->WakeAll(); }));
   fleet.Keep(std::make_unique<NotifyApi>(fleet.server(), *inbox, *stores, *hub,
                                          NotifyApi::Options{.limits = {.all = absl::GetFlag(FLAGS_max_subscribers)},
                                                             .heartbeat = absl::GetFlag(FLAGS_heartbeat)}));
@@ -75,9 +80,9 @@ absl::Status Wire(runtime::Fleet& fleet) {
       std::make_unique<Janitor>(Janitor::Options{.postgres = postgres,
                                                  .handled_retention = absl::GetFlag(FLAGS_handled_retention),
                                                  .delivery_retention = absl::GetFlag(FLAGS_delivery_retention)}));
-  Consume(fleet, *dispatcher, "order", "FLOTILLA_ORDER");
-  Consume(fleet, *dispatcher, "payment", "FLOTILLA_PAYMENT");
-  Consume(fleet, *dispatcher, "inventory", "FLOTILLA_INVENTORY");
+  Consume(fleet, *hub, *dispatcher, "order", "FLOTILLA_ORDER");
+  Consume(fleet, *hub, *dispatcher, "payment", "FLOTILLA_PAYMENT");
+  Consume(fleet, *hub, *dispatcher, "inventory", "FLOTILLA_INVENTORY");
   return absl::OkStatus();
 }
 

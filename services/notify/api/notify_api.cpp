@@ -110,8 +110,8 @@ NotifyApi::Reply<v1::SetPreferencesResponse> NotifyApi::SetPreferences(rpc::Call
   co_return response;
 }
 
-// A reader that is slow or stopped costs one page of notifications and nobody else's time: the next page is read only
-// once gRPC's flow control has taken this one.
+// A reader that is slow or stopped costs one page of notifications and nobody else's time: more is taken only once
+// gRPC's flow control has taken this one. What this process stored comes with the news; everything else is read.
 async::Task<absl::Status> NotifyApi::Subscribe(rpc::Call& call, const v1::SubscribeRequest& request,
                                                rpc::ServerWriter<v1::SubscribeResponse>& writer) {
   const absl::StatusOr<std::int64_t> start = Parse(call.user_id, request);
@@ -119,35 +119,49 @@ async::Task<absl::Status> NotifyApi::Subscribe(rpc::Call& call, const v1::Subscr
   const absl::StatusOr<Subscriptions::Place> place = subscriptions_.Enter(call.user_id);
   if (!place.ok()) co_return place.status();
   const auto ticket = hub_.Register(call.user_id);
-  std::int64_t after = *start;
-  async::SteadyTime heartbeat = async::After(options_.heartbeat);
-  for (bool news = true;;) {
+  Stream stream{.writer = writer, .after = *start, .heartbeat = async::After(options_.heartbeat)};
+  for (bool read = true;;) {
     if (call.cancelled()) co_return absl::UnavailableError("the client has gone or the server is stopping");
-    v1::SubscribeResponse response;
-    if (async::SteadyNow() >= heartbeat) {
-      response.mutable_heartbeat()->set_sequence(after);
+    if (async::SteadyNow() >= stream.heartbeat) {
+      v1::SubscribeResponse response;
+      response.mutable_heartbeat()->set_sequence(stream.after);
       const bool written = co_await writer.Write(response);
       if (!written) co_return Gone();
-      heartbeat = async::After(options_.heartbeat);
+      stream.heartbeat = async::After(options_.heartbeat);
     }
-    if (!news) {
-      const auto grown = co_await ticket->Wait(std::min(async::After(kTurn), heartbeat));
-      news = !grown.empty();
+    if (read) {
+      const absl::StatusOr<std::vector<Notification>> list = co_await inbox_.Tail(call.user_id, stream.after);
+      if (!list.ok()) co_return list.status();
+      for (const Notification& notification : *list) {
+        const bool written = co_await Send(stream, notification);
+        if (!written) co_return Gone();
+      }
+      read = list->size() == Inbox::kTailLimit;  // a full page: there may be more
       continue;
     }
-    const absl::StatusOr<std::vector<Notification>> list = co_await inbox_.Tail(call.user_id, after);
-    if (!list.ok()) co_return list.status();
-    for (const Notification& notification : *list) {
-      after = notification.sequence;
-      if ((notification.channels & kStream) == 0) continue;
-      Fill(notification, response.mutable_notification());
-      const bool written = co_await writer.Write(response);
+    const std::vector<Grown> news = co_await ticket->Wait(std::min(async::After(kTurn), stream.heartbeat));
+    for (const Grown& grown : news) {
+      if (grown.through <= stream.after) continue;
+      read = grown.notification == nullptr || grown.through != stream.after + 1;
+      if (read) break;
+      const bool written = co_await Send(stream, *grown.notification);
       if (!written) co_return Gone();
-      streamed_.Increment();
-      heartbeat = async::After(options_.heartbeat);
     }
-    news = list->size() == Inbox::kTailLimit;  // a full page: there may be more
   }
+}
+
+// False: the client has gone.
+async::Task<bool> NotifyApi::Send(Stream& stream, const Notification& notification) {
+  stream.after = notification.sequence;
+  if ((notification.channels & kStream) == 0) co_return true;
+  v1::SubscribeResponse response;
+  Fill(notification, response.mutable_notification());
+  const bool written = co_await stream.writer.Write(response);
+  if (!written) co_return false;
+  streamed_.Increment();
+  age_.Observe(notification.occurred_at);
+  stream.heartbeat = async::After(options_.heartbeat);
+  co_return true;
 }
 
 }  // namespace flotilla::notify

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 #include "async/task.h"
+#include "events/age.h"
 #include "flotilla/notify/v1/notify_service.grpc.pb.h"
 #include "notify/api/subscriptions.h"
 #include "notify/store/inbox.h"
@@ -34,6 +36,13 @@ class NotifyApi {
   Reply<v1::SetPreferencesResponse> SetPreferences(rpc::Call& call, const v1::SetPreferencesRequest& request);
   async::Task<absl::Status> Subscribe(rpc::Call& call, const v1::SubscribeRequest& request,
                                       rpc::ServerWriter<v1::SubscribeResponse>& writer);
+  // A subscriber.
+  struct Stream {
+    rpc::ServerWriter<v1::SubscribeResponse>& writer;
+    std::int64_t after;    // the last number it has
+    async::SteadyTime heartbeat;  // when it gets one
+  };
+  async::Task<bool> Send(Stream& stream, const Notification& notification);
 
   Inbox& inbox_;
   StoreCalls& stores_;
@@ -41,6 +50,7 @@ class NotifyApi {
   const Options options_;
   Subscriptions subscriptions_;
   prometheus::Counter& streamed_;
+  events::Age age_{"streamed"};
 };
 
 }  // namespace flotilla::notify

@@ -1,6 +1,8 @@
 // Two instances over one database, as clients see them.
 #include "notify/api/notify_api.h"
 
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
@@ -20,7 +22,7 @@ struct Instance {
       : inbox(options),
         stores(options),
         listener(
-            options, [this](const auto& users) { hub.Wake(users); }, [this] { hub.WakeAll(); }),
+            options, [this](const auto& told) { hub.Tell(told); }, [this] { hub.WakeAll(); }),
         api(server, inbox, stores, hub, api_options) {
     server.AddInterceptor(std::make_shared<rpc::TestUser>());
     EXPECT_TRUE(server.Start().ok());
@@ -42,8 +44,8 @@ class NotifyApiTest : public testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(postgres::Migrate(database_.options(), Migrations(), absl::Seconds(10)).ok()); }
 
-  // Adds `count` notifications to a user's list.
-  void Tell(const std::string& user, int count, const std::string& order = "7") {
+  // Adds `count` notifications to a user's list, and returns them.
+  std::vector<Notification> Tell(const std::string& user, int count, const std::string& order = "7") {
     Batch batch;
     for (int i = 0; i < count; ++i) {
       batch.notifications.push_back({.user_id = user,
@@ -53,8 +55,9 @@ class NotifyApiTest : public testing::Test {
                                      .values = {{"order", order}},
                                      .occurred_at = absl::FromUnixMicros(events_)});
     }
-    const auto applied = store_.Apply(batch);
-    ASSERT_TRUE(applied.ok()) << applied.status();
+    absl::StatusOr<Applied> applied = store_.Apply(batch);
+    EXPECT_TRUE(applied.ok()) << applied.status();
+    return std::move(applied->stored);
   }
 
   postgres::TestDatabase database_;
@@ -133,6 +136,27 @@ TEST_F(NotifyApiTest, ASubscriberGoesOnWhereItStoppedOnAnotherInstance) {
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_EQ(response.notification().sequence(), i);
   }
+}
+
+// Some are stored by this process and come with the news, others by another instance; each is told of by the database.
+TEST_F(NotifyApiTest, WhoeverStoresThemTheyComeOnceAndInOrder) {
+  Instance instance(database_.options());
+  auto context = As("anna");
+  auto stream = instance.stub->Subscribe(context.get(), {});
+  std::thread writer([&] {
+    for (int i = 0; i < 300; ++i) {
+      std::vector<Notification> stored = Tell("anna", 1 + i % 3);
+      if (i % 7 != 0) instance.hub.Deliver(std::move(stored));
+    }
+  });
+  v1::SubscribeResponse response;
+  for (std::int64_t i = 1; i <= 600; ++i) {
+    ASSERT_TRUE(stream->Read(&response));
+    ASSERT_EQ(response.notification().sequence(), i);
+    EXPECT_EQ(response.notification().text(), "Your order 7 is paid.");
+    EXPECT_EQ(response.notification().order_id(), "00000000-0000-7000-8000-000000000001");
+  }
+  writer.join();
 }
 
 TEST_F(NotifyApiTest, AnIdleStreamHasHeartbeatsThatTellWhereToGoOn) {

@@ -2,7 +2,9 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "notify/store/rows.h"
 
 namespace flotilla::notify {
@@ -41,8 +43,8 @@ const Statement kWrite = {"write", R"(
 
 const Statement kTell = {"tell", "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload"};
 
-// A payload of NOTIFY may have 7,999 bytes: 100 users of up to 64 characters fit.
-constexpr std::size_t kUsersAPayload = 100;
+// A payload of NOTIFY may have 7,999 bytes: 90 users of up to 64 characters with their numbers fit.
+constexpr std::size_t kUsersAPayload = 90;
 
 const Statement kDeliver = {"deliver", R"(
     WITH added AS (
@@ -89,7 +91,7 @@ std::vector<Notification> Fresh(Transaction& transaction, Care care, const std::
 
 // A user's mailbox, while its row is locked by this transaction.
 struct Mailbox {
-  std::int64_t next = 0;
+  std::int64_t next = 0;  // the number of its next notification
   Preferences preferences;
   bool has_endpoints = false;
 };
@@ -162,11 +164,8 @@ void Tell(Transaction& transaction, const Mailboxes& mailboxes) {
   std::vector<std::string> payloads;
   std::size_t count = 0;
   for (const auto& [user, mailbox] : mailboxes) {
-    if (count++ % kUsersAPayload == 0) {
-      payloads.push_back(user);
-    } else {
-      payloads.back().append(" ").append(user);
-    }
+    if (count++ % kUsersAPayload == 0) payloads.emplace_back();
+    absl::StrAppend(&payloads.back(), payloads.back().empty() ? "" : " ", user, "/", mailbox.next - 1);
   }
   transaction.Defer(kTell, kChannel, Array(payloads));
 }
@@ -193,7 +192,7 @@ Applied Apply(Transaction& transaction, Care care, const Batch& batch) {
       applied.deliveries = Deliver(transaction, fresh, mailboxes);
       Tell(transaction, mailboxes);
     }
-    applied.notifications = static_cast<std::int64_t>(fresh.size());
+    applied.stored = std::move(fresh);
   }
   if (!batch.dead_letters.empty()) applied.dead_letters = Bury(transaction, batch.dead_letters);
   return applied;

@@ -2,17 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "notify/domain/notification.h"
 #include "postgres/session.h"
 
 namespace flotilla::notify {
 
-// The channel on which Apply tells whose lists have grown: user ids, separated by spaces, sent with the commit.
+// The channel on which Apply tells, with the commit, whose lists have grown: "<user>/<last sequence>", by spaces.
 inline constexpr char kChannel[] = "notification";
 
 struct Applied {
-  std::int64_t notifications = 0;
+  std::vector<Notification> stored;  // as they stand in their users' lists, each user's in order
   std::int64_t dead_letters = 0;
   bool deliveries = false;  // there may be something to send to webhooks
 };

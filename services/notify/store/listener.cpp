@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "async/stop_signal.h"
 #include "notify/store/notification_store.h"
@@ -19,7 +20,7 @@ constexpr absl::Duration kReconnectWait = absl::Milliseconds(200);
 }  // namespace
 
 struct Listener::Impl {
-  Impl(postgres::Options o, std::function<void(const std::vector<std::string>&)> news, std::function<void()> gap)
+  Impl(postgres::Options o, std::function<void(const std::vector<Told>&)> news, std::function<void()> gap)
       : options(std::move(o)), on_news(std::move(news)), on_gap(std::move(gap)), thread([this] { Run(); }) {}
 
   ~Impl() {
@@ -45,7 +46,14 @@ struct Listener::Impl {
   struct Receiver final : pqxx::notification_receiver {
     Receiver(pqxx::connection& connection, Impl& i) : notification_receiver(connection, kChannel), impl(i) {}
     void operator()(const std::string& payload, int) override {
-      impl.on_news(absl::StrSplit(absl::string_view(payload), ' ', absl::SkipEmpty()));
+      std::vector<Told> told;
+      for (const absl::string_view word : absl::StrSplit(payload, ' ', absl::SkipEmpty())) {
+        const std::size_t slash = word.find('/');
+        Told each{.user_id = std::string(word.substr(0, slash))};
+        if (slash == absl::string_view::npos || !absl::SimpleAtoi(word.substr(slash + 1), &each.through)) continue;
+        told.push_back(std::move(each));
+      }
+      impl.on_news(told);
     }
     Impl& impl;
   };
@@ -65,13 +73,13 @@ struct Listener::Impl {
   }
 
   const postgres::Options options;
-  const std::function<void(const std::vector<std::string>&)> on_news;
+  const std::function<void(const std::vector<Told>&)> on_news;
   const std::function<void()> on_gap;
   async::StopSignal stop;
   std::thread thread;
 };
 
-Listener::Listener(postgres::Options options, std::function<void(const std::vector<std::string>&)> on_news,
+Listener::Listener(postgres::Options options, std::function<void(const std::vector<Told>&)> on_news,
                    std::function<void()> on_gap) {
   impl_ =
       std::make_unique<Impl>(postgres::Named(std::move(options), "listener"), std::move(on_news), std::move(on_gap));

@@ -36,6 +36,7 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
   ASSERT_TRUE(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)).ok());
   std::mutex mutex;
   std::set<std::string> heard;
+  std::int64_t last = 0;
   std::atomic<int> gaps = 0;
   const auto count = [&] {
     std::lock_guard lock(mutex);
@@ -43,9 +44,12 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
   };
   const Listener listener(
       database.options(),
-      [&](const std::vector<std::string>& users) {
+      [&](const std::vector<Told>& told) {
         std::lock_guard lock(mutex);
-        heard.insert(users.begin(), users.end());
+        for (const Told& each : told) {
+          heard.insert(each.user_id);
+          last = each.through;
+        }
       },
       [&] { ++gaps; });
   ASSERT_TRUE(Eventually([&] { return gaps == 1; }));
@@ -63,6 +67,8 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
   }
   ASSERT_TRUE(store.Apply(News(3, "second")).ok());
   EXPECT_TRUE(Eventually([&] { return count() == 3; })) << count();
+  std::lock_guard lock(mutex);
+  EXPECT_EQ(last, 2) << "the second notification of each";
 }
 
 }  // namespace

@@ -1,26 +1,51 @@
 // Wakes this process's subscribers when their users' lists have grown.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "async/hub.h"
+#include "notify/domain/notification.h"
+#include "notify/store/listener.h"
 
 namespace flotilla::notify {
 
-// The list has grown: what is in it is read from the database.
-struct Grown {};
+// A list has grown up to `through`.
+struct Grown {
+  std::int64_t through = 0;
+  std::shared_ptr<const Notification> notification = {};  // the one with this number; null: it is in the database
+};
 
-inline void KeepOne(std::vector<Grown>& held, const Grown& next) {
-  if (held.empty()) held.push_back(next);
+// A reader that is slow has so many kept for it; then it reads the database.
+inline constexpr std::size_t kMaxHeld = 32;
+
+inline void Keep(std::vector<Grown>& held, const Grown& next) {
+  if (!held.empty() && next.through <= held.back().through) return;
+  if (held.size() < kMaxHeld) {
+    held.push_back(next);
+  } else {
+    held.assign(1, {.through = next.through});
+  }
 }
 
 // Keys are users.
-class Hub : public async::Hub<Grown, KeepOne> {
+class Hub : public async::Hub<Grown, Keep> {
  public:
-  // From any thread, after the news is durable.
-  void Wake(const std::vector<std::string>& users) { Publish(users, {}); }
-  void WakeAll() { PublishAll({}); }
+  // From any thread, after the news is durable. What this process stored its subscribers need not read.
+  void Deliver(std::vector<Notification> stored) {
+    for (Notification& each : stored) {
+      const std::vector<std::string> user = {each.user_id};
+      Publish(user, {.through = each.sequence, .notification = std::make_shared<const Notification>(std::move(each))});
+    }
+  }
+  void Tell(const std::vector<Told>& told) {
+    for (const Told& each : told) Publish(std::vector<std::string>{each.user_id}, {.through = each.through});
+  }
+  void WakeAll() { PublishAll({.through = std::numeric_limits<std::int64_t>::max()}); }
 };
 
 }  // namespace flotilla::notify

@@ -14,43 +14,40 @@ prometheus::Counter& Handled(const std::string& source, const char* outcome) {
 
 }  // namespace
 
-Intake::Intake(postgres::Options options, std::string source, std::function<void()> deliveries)
+Intake::Intake(postgres::Options options, std::string source, IntakeListeners listeners)
     : store_(std::move(options)),
       source_(std::move(source)),
-      deliveries_(std::move(deliveries)),
+      listeners_(std::move(listeners)),
       notifications_(Handled(source_, "notified")),
       repeats_(Handled(source_, "repeated")),
       dead_letters_(Handled(source_, "dead_letter")) {}
 
-absl::Status Intake::Apply(std::span<const events::Event> events) {
-  const Batch batch = Decode(source_, events);
-  const absl::StatusOr<Applied> applied = Store(batch);
-  if (!applied.ok()) return applied.status();
-  const auto given = static_cast<std::int64_t>(batch.notifications.size() + batch.dead_letters.size());
-  repeats_.Increment(static_cast<double>(given - applied->notifications - applied->dead_letters));
-  return absl::OkStatus();
-}
+absl::Status Intake::Apply(std::span<const events::Event> events) { return Store(Decode(source_, events)); }
 
 absl::Status Intake::Bury(const events::Event& event, const absl::Status& reason) {
   Batch batch;
   const absl::string_view why = reason.message();
   batch.dead_letters.push_back(LetterOf(source_, event, {why.data(), why.size()}));
-  return Store(batch).status();
+  return Store(batch);
 }
 
-absl::StatusOr<Applied> Intake::Store(const Batch& batch) {
+absl::Status Intake::Store(const Batch& batch) {
   absl::StatusOr<Applied> applied = store_.Apply(batch);
-  if (!applied.ok()) return applied;
-  if (applied->deliveries) deliveries_();
+  if (!applied.ok()) return applied.status();
+  if (applied->deliveries) listeners_.deliveries();
   if (applied->dead_letters > 0) {
     for (const DeadLetter& letter : batch.dead_letters) {
       telemetry::Error("an event cannot be applied and is a dead letter",
                        {{"event_id", letter.event_id}, {"reason", letter.reason}});
     }
   }
-  notifications_.Increment(static_cast<double>(applied->notifications));
-  dead_letters_.Increment(static_cast<double>(applied->dead_letters));
-  return applied;
+  const std::size_t stored = applied->stored.size();
+  const auto dead = static_cast<double>(applied->dead_letters);
+  notifications_.Increment(static_cast<double>(stored));
+  dead_letters_.Increment(dead);
+  repeats_.Increment(static_cast<double>(batch.notifications.size() + batch.dead_letters.size() - stored) - dead);
+  if (stored > 0) listeners_.stored(std::move(applied->stored));
+  return absl::OkStatus();
 }
 
 }  // namespace flotilla::notify

@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "events/log.h"
@@ -12,22 +13,27 @@
 
 namespace flotilla::notify {
 
+// Called after a commit: with what it added to lists, and where it left something to send to webhooks.
+struct IntakeListeners {
+  std::function<void(std::vector<Notification> stored)> stored = [](const auto&) {};
+  std::function<void()> deliveries = [] {};
+};
+
 // The handler of the events of the service `source`. One thread at a time.
 class Intake {
  public:
-  // `deliveries` is called after a commit that left something to send to webhooks.
-  Intake(postgres::Options options, std::string source, std::function<void()> deliveries = [] {});
+  Intake(postgres::Options options, std::string source, IntakeListeners listeners = {});
   // OK: every event's effect is stored, exactly once however often it comes.
   absl::Status Apply(std::span<const events::Event> events);
   // Gives the event up. OK: it is a dead letter, or has been handled all the same.
   absl::Status Bury(const events::Event& event, const absl::Status& reason);
 
  private:
-  absl::StatusOr<Applied> Store(const Batch& batch);
+  absl::Status Store(const Batch& batch);
 
   NotificationStore store_;
   const std::string source_;
-  const std::function<void()> deliveries_;
+  const IntakeListeners listeners_;
   prometheus::Counter& notifications_;
   prometheus::Counter& repeats_;
   prometheus::Counter& dead_letters_;
