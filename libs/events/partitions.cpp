@@ -1,5 +1,6 @@
 #include "events/partitions.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,8 +17,10 @@ constexpr postgres::Statement kSetPolicy{
 constexpr postgres::Statement kMake{"event_make_parts", "SELECT event_make_parts()"};
 constexpr postgres::Statement kDrop{"event_drop_parts", "SELECT event_drop_parts()"};
 
-// How many parts the statement made or dropped.
-std::int64_t Count(postgres::Session& session, const postgres::Statement& statement, const char* fault) {
+constexpr postgres::Statement kWithoutPart{"event_rows_without_part", "SELECT event_rows_without_part()"};
+
+// What the statement counts; nothing where it fails.
+std::optional<std::int64_t> Count(postgres::Session& session, const postgres::Statement& statement, const char* fault) {
   std::int64_t count = 0;
   const absl::Status status = session.Transact([&](postgres::Transaction& transaction) {
     count = transaction.Run(statement)[0][0].as<std::int64_t>();
@@ -25,7 +28,7 @@ std::int64_t Count(postgres::Session& session, const postgres::Statement& statem
   });
   if (status.ok()) return count;
   telemetry::Warning(fault, {{"error", std::string(status.message())}});
-  return 0;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -50,10 +53,20 @@ PartKeeper::~PartKeeper() {
 void PartKeeper::Run() {
   auto& made = telemetry::Counter("flotilla_event_parts_made_total", "Parts of the event log made.");
   auto& dropped = telemetry::Counter("flotilla_event_parts_dropped_total", "Old parts of the event log dropped.");
+  auto& failed = telemetry::Counter("flotilla_event_parts_failed_total", "Times the next parts could not be made.");
+  auto& waiting = telemetry::Gauge("flotilla_event_rows_without_part",
+                                   "Rows of the event log whose part is missing; counted to 1,000.");
   do {
     // Each in its own transaction: where a long reader hinders dropping, making goes on.
-    made.Increment(static_cast<double>(Count(session_, kMake, "events: cannot make the log's next parts")));
-    const std::int64_t gone = Count(session_, kDrop, "events: cannot drop the log's old parts now");
+    const auto more = Count(session_, kMake, "events: cannot make the log's next parts");
+    if (more.has_value()) {
+      made.Increment(static_cast<double>(*more));
+    } else {
+      failed.Increment();
+    }
+    const auto rows = Count(session_, kWithoutPart, "events: cannot look for rows without a part");
+    if (rows.has_value()) waiting.Set(static_cast<double>(*rows));
+    const std::int64_t gone = Count(session_, kDrop, "events: cannot drop the log's old parts now").value_or(0);
     if (gone == 0) continue;
     dropped.Increment(static_cast<double>(gone));
     telemetry::Info("events: old parts of the log dropped", {{"parts", absl::StrCat(gone)}});

@@ -91,6 +91,27 @@ TEST_F(PartitionsTest, WithoutAPartRowsWaitForOne) {
   EXPECT_EQ(reader.ReadNew(Snapshot(), 100).rows.size(), 10u);
 }
 
+// Nobody made parts for three hours, and one is a minute long.
+TEST_F(PartitionsTest, ManyMissingPartsAreMadeInBoundedCallsAndRowsWithoutOneAreCounted) {
+  ASSERT_EQ(SetLogPolicy(database.options(), {.period = absl::Minutes(1), .retention = absl::Hours(48)}),
+            absl::OkStatus());
+  database.Query(
+      "DO $$ DECLARE part text; BEGIN FOR part IN SELECT name FROM event_part LOOP"
+      " EXECUTE format('DROP TABLE %I', part); END LOOP; END $$");
+  database.Query("DELETE FROM event_part");
+  database.Query("INSERT INTO event_part VALUES ('gone', now() - interval '3 hours', now())");
+  ASSERT_EQ(AppendTo("a", 1, 10), absl::OkStatus());
+  const auto waiting = [this] { return database.Query("SELECT event_rows_without_part()"); };
+  EXPECT_EQ(waiting(), "10");
+  for (int call = 0; call < 3; ++call) {
+    EXPECT_EQ(Make(), "50");
+    EXPECT_EQ(waiting(), "10") << "theirs is not made yet";
+  }
+  EXPECT_NE(Make(), "50");
+  EXPECT_EQ(waiting(), "0");
+  EXPECT_EQ(database.Query("SELECT count(*) FROM event"), "10");
+}
+
 TEST_F(PartitionsTest, OldPartsGoOnceTheyAreSent) {
   OldPart(40, 5);
   OldPart(30, 5);

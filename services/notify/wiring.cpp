@@ -27,6 +27,8 @@ ABSL_FLAG(int, webhook_attempts, 16, "After so many failures of one delivery its
 ABSL_FLAG(absl::Duration, handled_retention, absl::Hours(21 * 24),
           "How long it is known which events were handled; longer than any service's --event_retention.");
 ABSL_FLAG(absl::Duration, delivery_retention, absl::Hours(30 * 24), "How long the log of webhook deliveries is kept.");
+ABSL_FLAG(absl::Duration, notification_retention, absl::Hours(90 * 24),
+          "How long notifications stay in mailboxes, read or not; at least as long as --delivery_retention.");
 ABSL_FLAG(absl::Duration, heartbeat, absl::Seconds(15), "After so long without news a stream gets a heartbeat.");
 
 namespace flotilla::notify {
@@ -58,6 +60,9 @@ absl::Status Wire(runtime::Fleet& fleet) {
   if (absl::GetFlag(FLAGS_delivery_retention) < absl::Hours(1)) {
     return absl::InvalidArgumentError("--delivery_retention: must be 1 h or more");
   }
+  if (absl::GetFlag(FLAGS_notification_retention) < absl::GetFlag(FLAGS_delivery_retention)) {
+    return absl::InvalidArgumentError("--notification_retention: must not be below --delivery_retention");
+  }
   const auto postgres = fleet.postgres();
   if (auto status = fleet.Migrate(Migrations()); !status.ok()) return status;
 
@@ -76,10 +81,11 @@ absl::Status Wire(runtime::Fleet& fleet) {
       .postgres = postgres,
       .retry = {.first = absl::GetFlag(FLAGS_webhook_first_retry), .attempts = absl::GetFlag(FLAGS_webhook_attempts)},
       .http = {.allow_private = allow_private}}));
-  fleet.Keep(
-      std::make_unique<Janitor>(Janitor::Options{.postgres = postgres,
-                                                 .handled_retention = absl::GetFlag(FLAGS_handled_retention),
-                                                 .delivery_retention = absl::GetFlag(FLAGS_delivery_retention)}));
+  fleet.Keep(std::make_unique<Janitor>(
+      Janitor::Options{.postgres = postgres,
+                       .handled_retention = absl::GetFlag(FLAGS_handled_retention),
+                       .delivery_retention = absl::GetFlag(FLAGS_delivery_retention),
+                       .notification_retention = absl::GetFlag(FLAGS_notification_retention)}));
   Consume(fleet, *hub, *dispatcher, "order", "FLOTILLA_ORDER");
   Consume(fleet, *hub, *dispatcher, "payment", "FLOTILLA_PAYMENT");
   Consume(fleet, *hub, *dispatcher, "inventory", "FLOTILLA_INVENTORY");

@@ -39,7 +39,7 @@ class NotifyApi {
   // A subscriber.
   struct Stream {
     rpc::ServerWriter<v1::SubscribeResponse>& writer;
-    std::int64_t after;    // the last number it has
+    std::int64_t after;           // the last number it has
     async::SteadyTime heartbeat;  // when it gets one
   };
   async::Task<bool> Send(Stream& stream, const Notification& notification);

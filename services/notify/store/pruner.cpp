@@ -11,10 +11,17 @@ using postgres::Transaction;
 constexpr std::int64_t kPages = 256;  // two megabytes
 constexpr std::int64_t kDeliveries = 1000;
 
-const Statement kPageCount = {"handled_pages", "SELECT pg_relation_size('handled_event') / 8192"};
+const Statement kHandledPages = {"handled_pages", "SELECT pg_relation_size('handled_event') / 8192"};
 const Statement kPruneHandled = {"handled_prune", R"(
     DELETE FROM handled_event WHERE ctid >= $1::tid AND ctid < $2::tid
     AND handled_at < now() - $3::bigint * interval '1 microsecond')"};
+const Statement kNotificationPages = {"notification_pages", "SELECT pg_relation_size('notification') / 8192"};
+// What is still to be delivered, or stands in the delivery log, needs its words.
+const Statement kPruneNotifications = {"notification_prune", R"(
+    DELETE FROM notification n WHERE ctid >= $1::tid AND ctid < $2::tid
+    AND occurred_at < now() - $3::bigint * interval '1 microsecond'
+    AND NOT EXISTS (SELECT FROM endpoint e JOIN delivery d USING (endpoint_id)
+                    WHERE e.user_id = n.user_id AND d.sequence = n.sequence))"};
 
 // By number, which is the order of their making.
 const Statement kOldDeliveries = {"delivery_old", R"(
@@ -31,10 +38,18 @@ std::string PageStart(std::int64_t page) { return absl::StrCat("(", page, ",0)")
 }  // namespace
 
 absl::Status Pruner::PruneHandled(absl::Duration age, Pass& pass) {
+  return PrunePages(kHandledPages, kPruneHandled, age, pass);
+}
+
+absl::Status Pruner::PruneNotifications(absl::Duration age, Pass& pass) {
+  return PrunePages(kNotificationPages, kPruneNotifications, age, pass);
+}
+
+absl::Status Pruner::PrunePages(const Statement& count, const Statement& prune, absl::Duration age, Pass& pass) {
   return session_.Transact([&](Transaction& transaction) {
-    const auto pages = transaction.Run(kPageCount)[0][0].as<std::int64_t>();
-    const pqxx::result deleted = transaction.Run(kPruneHandled, PageStart(pass.next), PageStart(pass.next + kPages),
-                                                 absl::ToInt64Microseconds(age));
+    const auto pages = transaction.Run(count)[0][0].as<std::int64_t>();
+    const pqxx::result deleted =
+        transaction.Run(prune, PageStart(pass.next), PageStart(pass.next + kPages), absl::ToInt64Microseconds(age));
     pass = {.next = pass.next + kPages,
             .deleted = static_cast<std::int64_t>(deleted.affected_rows()),
             .end = pass.next + kPages >= pages};

@@ -24,11 +24,17 @@ class Pruner {
   // Events that were handled longer ago than `age`. Goes through the table by its pages: an index by time would cost
   // every event more than that.
   absl::Status PruneHandled(absl::Duration age, Pass& pass);
+  // Notifications of events that are older than `age`, read or not; likewise. What webhooks' deliveries refer to stays
+  // until they go. Users' numbers go on where they were.
+  absl::Status PruneNotifications(absl::Duration age, Pass& pass);
   // Deliveries, and with them their attempts, that were made longer ago and are not under way; those that wait for a
   // disabled endpoint too.
   absl::Status PruneDeliveries(absl::Duration age, Pass& pass);
 
  private:
+  absl::Status PrunePages(const postgres::Statement& count, const postgres::Statement& prune, absl::Duration age,
+                          Pass& pass);
+
   postgres::Session session_;
 };
 

@@ -1,7 +1,9 @@
 #include "notify/store/pruner.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "notify/store/mailbox_store.h"
 #include "notify/store/migrations.h"
 #include "notify/store/notification_store.h"
 #include "postgres/test_database.h"
@@ -60,6 +62,41 @@ TEST_F(PrunerTest, AHandledEventIsKnownUntilItIsPruned) {
   EXPECT_EQ(Count("notification"), "1");
   database_.Query("UPDATE handled_event SET handled_at = now() - interval '11 days'");
   EXPECT_EQ(All(&Pruner::PruneHandled), 1);
+}
+
+// The unread count is of what is there, and numbers go on; a webhook that has not had one yet still gets it.
+TEST_F(PrunerTest, OldNotificationsGoReadOrNotAndNumbersGoOn) {
+  database_.Query(
+      "INSERT INTO mailbox (user_id, last, read_through) SELECT 'u' || i, 100, 30 FROM generate_series(1, 500) i");
+  // Each user's first 60 are old.
+  database_.Query(
+      "INSERT INTO notification (user_id, sequence, event_id, type, text, occurred_at)"
+      " SELECT 'u' || u, s, u || '/' || s, 'order.paid', repeat('x', 100),"
+      " now() - CASE WHEN s <= 60 THEN interval '11 days' ELSE interval '9 days' END"
+      " FROM generate_series(1, 500) u, generate_series(1, 100) s");
+  database_.Query(
+      "INSERT INTO endpoint (endpoint_id, user_id, url, secret, event_types)"
+      " VALUES ('00000000-0000-4000-8000-000000000001', 'u1', 'https://example.com', '', '{}')");
+  database_.Query(
+      "INSERT INTO delivery (endpoint_id, user_id, sequence)"
+      " VALUES ('00000000-0000-4000-8000-000000000001', 'u1', 7)");
+  MailboxStore mailboxes(database_.options());
+  EXPECT_EQ(mailboxes.Summarize("u2")->unread, 70);
+  int batches = 0;
+  EXPECT_EQ(All(&Pruner::PruneNotifications, &batches), 500 * 60 - 1);
+  EXPECT_GT(batches, 2);
+  EXPECT_EQ(Count("notification"), "20001");
+  EXPECT_EQ(Count("notification WHERE user_id = 'u1' AND sequence = 7"), "1");
+  EXPECT_EQ(mailboxes.Summarize("u2")->unread, 40);
+  EXPECT_EQ(mailboxes.Summarize("u2")->last_sequence, 100);
+  NotificationStore store(database_.options());
+  Batch batch;
+  batch.notifications.push_back({.user_id = "u2", .event_id = "e/1", .type = "order.paid", .occurred_at = absl::Now()});
+  const auto applied = store.Apply(batch);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(applied->stored.at(0).sequence, 101);
+  EXPECT_EQ(mailboxes.Summarize("u2")->unread, 41);
+  EXPECT_EQ(All(&Pruner::PruneNotifications), 0);
 }
 
 TEST_F(PrunerTest, TheDeliveryLogIsKeptForItsTime) {

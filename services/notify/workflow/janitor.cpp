@@ -27,6 +27,7 @@ void Janitor::Run() {
   do {
     Pass(&Pruner::PruneHandled, options_.handled_retention, Deleted("handled_event"));
     Pass(&Pruner::PruneDeliveries, options_.delivery_retention, Deleted("delivery"));
+    Pass(&Pruner::PruneNotifications, options_.notification_retention, Deleted("notification"));
   } while (!stop_.WaitFor(options_.every));
 }
 

@@ -17,6 +17,7 @@ class Janitor {
     // Longer than any event may come again: than the services keep their logs, and JetStream its streams.
     absl::Duration handled_retention = absl::Hours(21 * 24);
     absl::Duration delivery_retention = absl::Hours(30 * 24);
+    absl::Duration notification_retention = absl::Hours(90 * 24);
     absl::Duration every = absl::Hours(1);
     absl::Duration pause = absl::Milliseconds(50);  // between batches
   };
