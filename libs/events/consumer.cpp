@@ -11,6 +11,7 @@
 #include "events/envelope.h"
 #include "events/log.h"
 #include "events/nats_client.h"
+#include "events/span.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
 
@@ -211,12 +212,15 @@ struct Consumer::Impl {
   }
 
   absl::Status TryToApply(std::span<const Event> events) {
+    std::vector<tracing::Span> spans;
+    for (const Event& event : events) AddSpan("handle", tracing::Kind::kConsumer, event, spans);
     absl::Status status;
     try {
       status = apply(events);
     } catch (const std::exception& error) {
       status = absl::InternalError(error.what());
     }
+    for (tracing::Span& span : spans) span.End(status);
     if (!status.ok()) return status;
     consumed.Increment(static_cast<double>(events.size()));
     applied_age.Observe(events);

@@ -17,6 +17,7 @@
 #include "events/log.h"
 #include "events/log_reader.h"
 #include "events/relay_cursor.h"
+#include "events/span.h"
 #include "events/stream_publisher.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
@@ -188,6 +189,8 @@ struct Relay::Impl {
   // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: stopping,
   // or the cursor was moved back, and these rows come again with others.
   bool PublishUntilDone(std::span<const Row> rows) {
+    std::vector<tracing::Span> spans;  // end with the function
+    for (const Row& row : rows) AddSpan("publish", tracing::Kind::kProducer, row.event, spans);
     const std::vector<Message> messages = packer.Pack(rows);
     for (absl::Duration backoff = absl::Milliseconds(20); !Stopping(); backoff = std::min(2 * backoff, kMaxBackoff)) {
       const absl::Status status = Publish(messages);

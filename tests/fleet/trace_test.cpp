@@ -64,7 +64,9 @@ TEST_F(Traces, AnOrderThatItsCallerTracesIsSeenThroughTheWholeFleet) {
                                           "flotilla-payment: flotilla.payment.v1.PaymentService/BatchCharge",
                                           "flotilla-order: confirm",
                                           "flotilla-inventory: flotilla.inventory.v1.InventoryService/BatchConfirm",
-                                          "flotilla-order: finish"};
+                                          "flotilla-order: finish",
+                                          "flotilla-order: publish order.paid",
+                                          "flotilla-notify: handle order.paid"};
   EXPECT_TRUE(Eventually([&] {
     const std::set<std::string> names = Names(kTraceId);
     return std::includes(names.begin(), names.end(), expected.begin(), expected.end());
