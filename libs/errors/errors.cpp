@@ -64,6 +64,10 @@ absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
   return status;
 }
 
+absl::Status Busy(std::string_view message) {
+  return WithRetryDelay(Make(absl::StatusCode::kResourceExhausted, "SERVER_BUSY", message), absl::Milliseconds(100));
+}
+
 std::string Reason(const absl::Status& status) {
   if (status.ok()) return "";
   const google::rpc::Status proto = Details(status);  // named: a range-for does not keep a temporary alive
@@ -87,9 +91,10 @@ absl::Status FromProto(const google::rpc::Status& proto) {
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  const google::rpc::Status proto = Details(status);
-  return {static_cast<grpc::StatusCode>(status.code()), proto.message(),
-          proto.details_size() > 0 ? proto.SerializeAsString() : std::string()};
+  // The payload is the whole google.rpc.Status already; an overloaded server answers thousands of these a second.
+  const auto payload = status.GetPayload(kPayloadUrl);
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
+          payload.has_value() ? std::string(*payload) : std::string()};
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

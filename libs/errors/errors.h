@@ -28,6 +28,9 @@ absl::Status InvalidField(std::string_view field, std::string_view description);
 // The same error with RetryInfo.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 
+// RESOURCE_EXHAUSTED (SERVER_BUSY) with RetryInfo.
+absl::Status Busy(std::string_view message);
+
 // ErrorInfo.reason, or "" where there is none.
 std::string Reason(const absl::Status& status);
 

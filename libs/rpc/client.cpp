@@ -5,13 +5,14 @@
 
 #include "absl/time/clock.h"
 #include "errors/errors.h"
+#include "telemetry/metrics.h"
 
 namespace flotilla::rpc {
 namespace {
 
 constexpr int kFailuresToOpen = 5;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
-constexpr absl::Duration kLongestPause = absl::Seconds(5);
+constexpr absl::Duration kLongestPause = absl::Seconds(1);
 constexpr double kMaxRetryTokens = 10;
 constexpr double kTokensPerSuccess = 0.1;
 
@@ -64,8 +65,17 @@ void Breaker::Report(bool available, async::SteadyTime now) {
 }
 
 struct ChannelPool::State {
-  explicit State(Security how) : security(std::move(how)) {}
+  State(const std::string& service, Security how)
+      : security(std::move(how)),
+        sent(telemetry::Counter("flotilla_rpc_retries_total", "Calls to other services sent again, or not",
+                                {{"service", service}, {"outcome", "sent"}})),
+        over_budget(telemetry::Counter("flotilla_rpc_retries_total", "Calls to other services sent again, or not",
+                                       {{"service", service}, {"outcome", "over_budget"}})),
+        refused(telemetry::Counter("flotilla_rpc_breaker_refusals_total",
+                                   "Times that every instance's breaker was open when a call looked for one",
+                                   {{"service", service}})) {}
   const Security security;
+  prometheus::Counter &sent, &over_budget, &refused;
   mutable std::mutex mutex;
   std::vector<std::shared_ptr<Endpoint>> endpoints;
   // Left the registry, but calls may still run on them. The last reference to a channel must not die inside a
@@ -93,7 +103,9 @@ struct ChannelPool::State {
 };
 
 ChannelPool::ChannelPool(std::string service, std::shared_ptr<EndpointSource> source, Security security)
-    : service_(std::move(service)), state_(std::make_shared<State>(std::move(security))), source_(std::move(source)) {
+    : service_(std::move(service)),
+      state_(std::make_shared<State>(service_, std::move(security))),
+      source_(std::move(source)) {
   source_->Subscribe([state = state_](std::vector<std::string> addresses) { state->Update(addresses); });
 }
 
@@ -115,6 +127,7 @@ std::shared_ptr<Endpoint> ChannelPool::Pick(const Endpoint* avoid) {
   for (const auto& endpoint : all) {
     if (endpoint != all[better] && endpoint->breaker.Allow(now)) return endpoint;
   }
+  state_->refused.Increment();
   return nullptr;
 }
 
@@ -125,9 +138,10 @@ bool ChannelPool::empty() const {
 
 bool ChannelPool::TakeRetryToken() {
   std::lock_guard lock(state_->mutex);
-  if (state_->retry_tokens < 1) return false;
-  state_->retry_tokens -= 1;
-  return true;
+  const bool allowed = state_->retry_tokens >= 1;
+  (allowed ? state_->sent : state_->over_budget).Increment();
+  if (allowed) state_->retry_tokens -= 1;
+  return allowed;
 }
 
 void ChannelPool::Succeeded() {
@@ -149,8 +163,9 @@ absl::Duration RetryDelay(int attempt) {
 }
 
 absl::Status NoEndpoint(const std::string& service) {
-  return errors::Make(absl::StatusCode::kUnavailable, "NO_INSTANCE", "no instance of " + service + " can be reached",
-                      {{"service", service}});
+  return errors::WithRetryDelay(errors::Make(absl::StatusCode::kUnavailable, "NO_INSTANCE",
+                                             "no instance of " + service + " can be reached", {{"service", service}}),
+                                kFirstPause);
 }
 
 }  // namespace internal

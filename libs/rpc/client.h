@@ -40,12 +40,16 @@ struct CallOptions {
   absl::Duration timeout = absl::Seconds(2);
   absl::Time deadline = absl::InfiniteFuture();  // the earlier of the two counts
   bool idempotent = true;                        // may be sent again on UNAVAILABLE
-  std::string traceparent = {};                  // of the caller; may be empty
+  // Where every breaker is open: true waits until one lets through, false is UNAVAILABLE (NO_INSTANCE) at once. Who
+  // must go on with what was promised waits, and so hears of the recovery as soon as a probe does.
+  bool wait_for_ready = true;
+  std::string traceparent = {};  // of the caller; may be empty
   std::vector<std::pair<std::string, std::string>> metadata = {};
 };
 
 // Stops calling an endpoint that answers UNAVAILABLE, or nothing for a second, five times in a row: for 200 ms,
-// doubling to 5 s; then one call probes.
+// doubling to a second; then one call probes. No longer than that: what an outage has stopped is to go on within two
+// seconds of its end.
 class Breaker {
  public:
   // True where a call may go; takes the probe's place where the breaker is half open.
@@ -86,7 +90,8 @@ class ChannelPool {
   // none.
   std::shared_ptr<Endpoint> Pick(const Endpoint* avoid);
   bool empty() const;
-  // One retry for ten successes, ten to begin with: an outage is not made worse by retries.
+  // One retry for ten successes, ten to begin with: an outage is not made worse by retries. Counted in
+  // flotilla_rpc_retries_total{service,outcome="sent|over_budget"}.
   bool TakeRetryToken();
   void Succeeded();
 
@@ -101,6 +106,7 @@ namespace internal {
 void PrepareContext(grpc::ClientContext& context, absl::Time deadline, const CallOptions& options);
 // Waits before the given retry; exponential with jitter.
 absl::Duration RetryDelay(int attempt);
+// With RetryInfo.
 absl::Status NoEndpoint(const std::string& service);
 }  // namespace internal
 

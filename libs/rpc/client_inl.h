@@ -25,7 +25,7 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
   for (int attempt = 0;;) {
     // At the start the registry may not have answered yet; later "none" means that every breaker is open.
     while ((endpoint = pool_->Pick(endpoint.get())) == nullptr) {
-      if (!pool_->empty() && attempt > 0) co_return last;
+      if (!pool_->empty() && (attempt > 0 || !options.wait_for_ready)) co_return last;
       if (absl::Now() + absl::Milliseconds(20) >= deadline) co_return last;
       co_await async::SleepFor(absl::Milliseconds(10));
     }

@@ -12,8 +12,11 @@ namespace {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-// How late a watcher may learn of a change.
-constexpr absl::Duration kWatchPeriod = absl::Milliseconds(50);
+// Of all watches.
+constexpr char kKey[] = "";
+
+// How late a watch may notice that its client has gone.
+constexpr absl::Duration kTurn = absl::Seconds(1);
 
 HealthCheckResponse Response(int status) {
   HealthCheckResponse response;
@@ -33,20 +36,32 @@ Health::Health(Server& server) : server_(server) {
                  if (status == HealthCheckResponse::SERVICE_UNKNOWN) co_return absl::NotFoundError("unknown service");
                  co_return Response(status);
                });
-  server.ServerStreaming(service.get(), &Service::RequestWatch, "grpc.health.v1.Health/Watch",
-                         [this](Call& call, const HealthCheckRequest& request,
-                                ServerWriter<HealthCheckResponse>& writer) -> async::Task<absl::Status> {
-                           int told = HealthCheckResponse::UNKNOWN;
-                           while (!call.cancelled()) {
-                             const int status = Of(request.service());
-                             if (std::exchange(told, status) != status) {
-                               const bool written = co_await writer.Write(Response(status));
-                               if (!written) break;
-                             }
-                             co_await async::SleepFor(kWatchPeriod);
-                           }
-                           co_return absl::CancelledError("the watch has ended");
-                         });
+  server.ServerStreaming(
+      service.get(), &Service::RequestWatch, "grpc.health.v1.Health/Watch",
+      [this](Call& call, const HealthCheckRequest& request, ServerWriter<HealthCheckResponse>& writer) {
+        return Watch(call, request.service(), writer);
+      });
+}
+
+void Health::SetServing(bool serving) {
+  serving_.store(serving);
+  Wake();
+}
+
+void Health::Wake() { watches_.PublishAll({}); }
+
+async::Task<absl::Status> Health::Watch(Call& call, std::string service, ServerWriter<HealthCheckResponse>& writer) {
+  const auto ticket = watches_.Register(kKey);
+  int told = HealthCheckResponse::UNKNOWN;
+  while (!call.cancelled()) {
+    const int status = Of(service);
+    if (std::exchange(told, status) != status) {
+      const bool written = co_await writer.Write(Response(status));
+      if (!written) break;
+    }
+    co_await ticket->Wait(absl::Now() + kTurn);
+  }
+  co_return absl::CancelledError("the watch has ended");
 }
 
 int Health::Of(const std::string& service) const {

@@ -5,8 +5,14 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
+#include "async/hub.h"
 #include "rpc/server.h"
+
+namespace grpc::health::v1 {
+class HealthCheckResponse;
+}
 
 namespace flotilla::rpc {
 
@@ -15,14 +21,22 @@ class Health {
   // Registers with the server, which knows the names to answer for.
   explicit Health(Server& server);
   // For "" and every service but kLiveness.
-  void SetServing(bool serving) { serving_.store(serving); }
+  void SetServing(bool serving);
+  // Watches look at once whether they are to end.
+  void Wake();
 
  private:
+  struct Changed {};
+  static void Merge(std::vector<Changed>& held, const Changed& next) { held.assign(1, next); }
+
+  async::Task<absl::Status> Watch(Call& call, std::string service,
+                                  ServerWriter<grpc::health::v1::HealthCheckResponse>& writer);
   // A grpc::health::v1::HealthCheckResponse::ServingStatus.
   int Of(const std::string& service) const;
 
   const Server& server_;
   std::atomic<bool> serving_ = false;
+  async::Hub<Changed, Merge> watches_;
 };
 
 }  // namespace flotilla::rpc

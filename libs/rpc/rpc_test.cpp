@@ -1,6 +1,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -39,6 +40,7 @@ struct Seen {
   std::mutex mutex;
   std::string traceparent;
   absl::Time deadline;
+  std::set<std::string> peers;  // connections that calls came by
 };
 
 // Echo understands texts: "refuse", "sleep" (number milliseconds), "context".
@@ -71,6 +73,10 @@ struct TestServer {
 
   static async::Task<absl::StatusOr<Message>> Echo(Seen* seen, Call& call, const Message& request) {
     const int number = ++seen->calls;
+    {
+      std::lock_guard lock(seen->mutex);
+      seen->peers.insert(call.context->peer());
+    }
     if (number <= seen->fail_first) co_return absl::UnavailableError("not yet");
     if (request.text() == "refuse") {
       co_return errors::Make(absl::StatusCode::kFailedPrecondition, "OUT_OF_STOCK", "none left", {{"sku", "a"}});
@@ -325,6 +331,59 @@ TEST(Server, TooManyCallsAreRefusedEarly) {
   slow.join();
 }
 
+TEST(Server, StreamsThatStrangersMayOpenHaveLimitsOfTheirOwn) {
+  TestServer server({.max_concurrent_calls = 1, .max_health_watches = 2, .max_reflections = 1});
+  auto health =
+      grpc::health::v1::Health::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  const auto watch = [&] {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    return health->Watch(contexts.back().get(), {});
+  };
+  grpc::health::v1::HealthCheckResponse response;
+  auto first = watch(), second = watch();
+  ASSERT_TRUE(first->Read(&response));
+  ASSERT_TRUE(second->Read(&response));
+  auto third = watch();
+  EXPECT_FALSE(third->Read(&response));
+  EXPECT_EQ(errors::Reason(errors::FromGrpc(third->Finish())), "SERVER_BUSY");
+
+  auto reflection = grpc::reflection::v1alpha::ServerReflection::NewStub(
+      grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext asking, refused;
+  grpc::reflection::v1alpha::ServerReflectionRequest request;
+  request.set_list_services("");
+  grpc::reflection::v1alpha::ServerReflectionResponse names;
+  const auto stream = reflection->ServerReflectionInfo(&asking);
+  ASSERT_TRUE(stream->Write(request) && stream->Read(&names));
+  const auto another = reflection->ServerReflectionInfo(&refused);
+  EXPECT_FALSE(another->Read(&names));
+  EXPECT_EQ(errors::Reason(errors::FromGrpc(another->Finish())), "SERVER_BUSY");
+
+  // None of them is in the way of the one call that others may have, and one that ends makes room.
+  Message echo;
+  EXPECT_TRUE(Call1(*server.stub(), Make(1), &echo).ok());
+  contexts[0]->TryCancel();
+  first->Finish();
+  EXPECT_TRUE(Eventually([&] { return watch()->Read(&response); }));
+  for (auto& context : contexts) context->TryCancel();
+  asking.TryCancel();
+}
+
+TEST(Server, AConnectionOfAgeIsReplacedWithoutAFailedCall) {
+  TestServer server({.connection_age = absl::Milliseconds(200)});
+  auto stub = server.stub();
+  Message response;
+  // Calls one after the other: each goes through, over one connection after another.
+  EXPECT_TRUE(Eventually([&] {
+    grpc::ClientContext call;
+    const grpc::Status status = stub->Echo(&call, Make(1), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    const std::lock_guard lock(server.seen.mutex);
+    return server.seen.peers.size() >= 4;
+  }));
+}
+
 TEST(Server, HealthFollowsSetServing) {
   TestServer server;
   auto stub =
@@ -493,6 +552,54 @@ TEST(Client, AnInstanceThatKeepsSilentIsLeftAlone) {
   EXPECT_EQ(pool->Pick(nullptr), nullptr);
 }
 
+TEST(Client, WithEveryBreakerOpenWhoMayNotWaitIsRefusedAtOnce) {
+  TestServer server;
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  auto pool = std::make_shared<ChannelPool>(
+      "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
+  Client<TestService> client(pool);
+  const auto endpoint = pool->Pick(nullptr);
+  ASSERT_NE(endpoint, nullptr);
+  // The pause after the eighth time is a second.
+  for (absl::Time when = absl::Now() - absl::Minutes(1); when < absl::Now(); when += absl::Seconds(1)) {
+    endpoint->breaker.Report(false, when);
+  }
+  endpoint->breaker.Report(false, absl::Now() + absl::Seconds(1));
+  const absl::Time start = absl::Now();
+  const auto refused = async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1),
+                                                        {.timeout = absl::Seconds(60), .wait_for_ready = false}));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(errors::Reason(refused.status()), "NO_INSTANCE");
+  EXPECT_EQ(errors::ToProto(refused.status()).details_size(), 2) << "RetryInfo too";
+  EXPECT_LT(absl::Now() - start, absl::Seconds(30));
+  EXPECT_EQ(server.seen.calls, 0);
+  // Who waits is there when the breaker lets a probe through, which closes it for all.
+  const auto waited =
+      async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {.timeout = absl::Seconds(60)}));
+  EXPECT_TRUE(waited.ok()) << waited.status();
+  const auto after =
+      async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {.wait_for_ready = false}));
+  EXPECT_TRUE(after.ok()) << after.status();
+}
+
+TEST(Client, RetriesAreAShareOfTheSuccesses) {
+  TestServer server;
+  Loop loop(std::make_unique<grpc::CompletionQueue>());
+  auto pool = std::make_shared<ChannelPool>(
+      "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
+  Client<TestService> client(pool);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(pool->TakeRetryToken()) << i;
+  server.seen.fail_first = 1;
+  EXPECT_FALSE(async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {})).ok());
+  EXPECT_EQ(server.seen.calls, 1) << "no retry is left";
+  for (int i = 0; i < 11; ++i) {
+    EXPECT_TRUE(async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {})).ok());
+  }
+  server.seen.calls = 0;
+  EXPECT_TRUE(async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1), {})).ok());
+  EXPECT_EQ(server.seen.calls, 2) << "ten successes have paid for one";
+}
+
 TEST(Client, ErrorsKeepTheirReason) {
   TestServer server;
   Loop loop(std::make_unique<grpc::CompletionQueue>());
@@ -571,6 +678,15 @@ TEST(Breaker, OpensAfterFiveFailuresAndProbes) {
   breaker.Report(true, now);
   EXPECT_TRUE(breaker.Allow(now));
   EXPECT_TRUE(breaker.Allow(now));
+}
+
+TEST(Breaker, ProbesEverySecondHoweverLongTheOutage) {
+  Breaker breaker;
+  absl::Time now = absl::Now();
+  for (int i = 0; i < 100; ++i, now += absl::Milliseconds(1001)) {
+    ASSERT_TRUE(breaker.Allow(now)) << i;
+    breaker.Report(false, now);
+  }
 }
 
 }  // namespace

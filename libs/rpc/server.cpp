@@ -11,6 +11,7 @@
 #include "grpc/grpc_security_constants.h"
 #include "rpc/health.h"
 #include "rpc/reflection.h"
+#include "rpc/transport.h"
 
 namespace flotilla::rpc {
 
@@ -20,6 +21,11 @@ int internal::MethodIndex(std::string_view method) {
   const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
   if (descriptor == nullptr) throw std::logic_error("there is no method " + name);
   return descriptor->index();
+}
+
+absl::Status internal::WithReason(absl::Status status) {
+  if (!absl::IsResourceExhausted(status) || !errors::Reason(status).empty()) return status;
+  return errors::Busy(std::string_view(status.message().data(), status.message().size()));
 }
 
 std::string_view Call::Metadata(const char* key) const {
@@ -48,13 +54,7 @@ absl::Status Server::Start() {
   if (!options_.health_listen.empty()) {
     builder.AddListeningPort(options_.health_listen, grpc::InsecureServerCredentials(), &health_port);
   }
-  builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a taken port is an error, not a shared one
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options_.max_metadata_bytes);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 4096);
-  // Matches the clients' pings (client.cpp); stricter rules answer them with too_many_pings.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  LimitTransport(builder, options_);
   for (auto& service : services_) builder.RegisterService(service.get());
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
   for (int i = 0; i < options_.loops; ++i) queues.push_back(builder.AddCompletionQueue());
@@ -95,8 +95,20 @@ bool Server::OnlyHealth(const grpc::ServerContext& context, std::string_view met
   return transport.size() != 1 || transport[0] != GRPC_TLS_TRANSPORT_SECURITY_TYPE;
 }
 
+std::atomic<int>& Server::CounterOf(const Call& call) {
+  if (!call.stream || !call.method.starts_with("grpc.")) return calls_;
+  return call.method.starts_with("grpc.health.") ? health_watches_ : reflections_;
+}
+
+bool Server::Count(const Call& call) {
+  std::atomic<int>& counter = CounterOf(call);
+  const int most = &counter == &calls_            ? options_.max_concurrent_calls
+                   : &counter == &health_watches_ ? options_.max_health_watches
+                                                  : options_.max_reflections;
+  return counter.fetch_add(1, std::memory_order_relaxed) < most;
+}
+
 absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream) {
-  const int running = calls_.fetch_add(1) + 1;
   call.method = method;
   call.context = &context;
   call.stream = stream;
@@ -109,11 +121,7 @@ absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string
     call.deadline = stream ? absl::InfiniteFuture() : call.start + options_.default_deadline;
   }
   call.traceparent = std::string(call.Metadata("traceparent"));
-  if (running > options_.max_concurrent_calls) {
-    return errors::WithRetryDelay(
-        errors::Make(absl::StatusCode::kResourceExhausted, "SERVER_BUSY", "too many calls at once"),
-        absl::Milliseconds(100));
-  }
+  if (!Count(call)) return errors::Busy("too many calls at once");
   if (OnlyHealth(context, method)) {
     return errors::Make(absl::StatusCode::kPermissionDenied, "NOT_ALLOWED", "this port answers grpc.health.v1 alone");
   }
@@ -125,13 +133,14 @@ absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string
 
 void Server::End(Call& call, const absl::Status& status) {
   for (auto& interceptor : interceptors_) interceptor->OnEnd(call, status);
-  calls_.fetch_sub(1);
+  CounterOf(call).fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Server::Shutdown(absl::Duration grace, const std::function<void()>& drained) {
   if (server_ == nullptr) return;
   SetServing(false);
   stopping_.store(true, std::memory_order_release);
+  health_->Wake();  // watches see that the server stops
   // Returns when all calls are finished; those that are not by then are cancelled.
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   // Handlers end by themselves: whatever they wait for answers in bounded time.

@@ -40,10 +40,12 @@ struct Call {
   std::string user_id;  // set by an interceptor, else empty
   // Set by an interceptor where the caller, an operator or a service, may name any user in a request.
   bool for_any_user = false;
+  bool from_service = false;                    // set by an interceptor where a service of the fleet calls
   absl::Time expires = absl::InfiniteFuture();  // when the caller's credentials do: a stream ends then
   std::string traceparent;  // W3C Trace Context as the client sent it; an interceptor makes it this call's own span
   std::unique_ptr<tracing::Span> span;  // of a sampled call, set by an interceptor
   bool stream = false;
+  void* admission = nullptr;  // what the interceptor that counts running calls keeps between OnStart and OnEnd
   // True once the client has gone, its credentials have expired or the server is ending. A unary call runs to its end
   // and never sees it.
   bool cancelled() const {
@@ -76,6 +78,7 @@ class Interceptor {
 // where it takes no calls, for it starts or drains.
 inline constexpr char kLiveness[] = "liveness";
 
+// Every limit holds for strangers too: it counts before anybody is known.
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";                         // host:port; port 0 picks one
   int loops = 2;                                              // threads, one completion queue each
@@ -84,8 +87,18 @@ struct ServerOptions {
   std::string health_listen = {};
   int max_message_bytes = 4 << 20;
   int max_metadata_bytes = 16 << 10;
-  int max_concurrent_calls = 20000;                     // beyond: RESOURCE_EXHAUSTED (SERVER_BUSY) with RetryInfo
-  absl::Duration default_deadline = absl::Seconds(10);  // for unary calls whose client set none
+  // Calls beyond these are RESOURCE_EXHAUSTED (SERVER_BUSY) with RetryInfo. Whoever reaches the port may watch the
+  // health and ask for reflection, so their streams have limits of their own.
+  int max_concurrent_calls = 20000;
+  int max_health_watches = 4096;  // each client's connection may have one
+  int max_reflections = 64;
+  int max_streams = 1024;  // calls at once on a connection; the client queues the others
+  // A connection is asked to end after about this time, so that clients see new certificates and new instances; calls
+  // that run then have the grace.
+  absl::Duration connection_age = absl::InfiniteDuration();
+  absl::Duration connection_grace = absl::Minutes(1);
+  absl::Duration handshake_timeout = absl::Seconds(10);  // from accept to the end of TLS and the first HTTP/2 frame
+  absl::Duration default_deadline = absl::Seconds(10);   // for unary calls whose client set none
 };
 
 template <class Response>
@@ -177,6 +190,9 @@ class Server {
 
   // The parts of serving a call that don't depend on its types.
   bool OnlyHealth(const grpc::ServerContext& context, std::string_view method) const;
+  // False where that many calls of the kind run already; the call is counted all the same, until End.
+  bool Count(const Call& call);
+  std::atomic<int>& CounterOf(const Call& call);
   absl::Status Begin(Call& call, grpc::ServerContext& context, std::string_view method, bool stream);
   void End(Call& call, const absl::Status& status);
 
@@ -189,7 +205,7 @@ class Server {
   std::vector<std::unique_ptr<Loop>> loops_;
   int port_ = 0;
   std::atomic<int> alive_ = 0;
-  std::atomic<int> calls_ = 0;
+  std::atomic<int> calls_ = 0, health_watches_ = 0, reflections_ = 0;  // running
   std::atomic<bool> stopping_ = false;
   std::unique_ptr<Health> health_;  // last: registers with the rest
 };

@@ -24,6 +24,9 @@ struct RawUnary : grpc::Service {
   }
 };
 
+// A full queue says no more than RESOURCE_EXHAUSTED; a client is told when to come again.
+absl::Status WithReason(absl::Status status);
+
 // The number of "package.Service/Method" within its service.
 int MethodIndex(std::string_view method);
 
@@ -57,7 +60,7 @@ struct Server::UnaryMethod {
     if (status.ok()) {
       co_await async::SetScope(call.scope());
       absl::StatusOr<R> response = co_await handler(call, message);
-      status = response.status();
+      status = internal::WithReason(response.status());
       if (response.ok()) {
         co_await operation.Run([&](void* tag) { responder.Finish(*response, grpc::Status::OK, tag); });
         server.End(call, status);

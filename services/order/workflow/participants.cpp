@@ -37,9 +37,10 @@ Reservation FromProto(const inventory::v1::ReserveResponse& response) {
 // response of another length is a list of that length, which the batcher refuses.
 template <class Answer, class Prepare, class Request, class Items, class Add, class Take>
 async::Task<std::vector<absl::StatusOr<Answer>>> Flush(auto& client, Prepare prepare, Request request, Items items,
-                                                       Add add, Take take) {
+                                                       Add add, Take take, bool wait_for_ready = true) {
   using Answers = std::vector<absl::StatusOr<Answer>>;
-  const rpc::CallOptions options = OptionsFor(items);
+  rpc::CallOptions options = OptionsFor(items);
+  options.wait_for_ready = wait_for_ready;
   const std::size_t count = items.size();
   for (auto& item : items) add(request, item.request);
   const auto response = co_await client.Call(prepare, std::move(request), options);
@@ -78,12 +79,15 @@ Participants::Participants(std::shared_ptr<rpc::ChannelPool> inventory, std::sha
       hold_(hold),
       reserve_({.name = "reserve"},
                [this](auto items) {
-                 return Flush<Reservation>(inventory_, &InventoryService::Stub::PrepareAsyncBatchReserve,
-                                           inventory::v1::BatchReserveRequest(), std::move(items), kAddRequest,
-                                           [](const auto& result) -> absl::StatusOr<Reservation> {
-                                             if (result.has_error()) return errors::FromProto(result.error());
-                                             return FromProto(result.response());
-                                           });
+                 // Nothing is promised to these orders yet, so without an instance they are refused at once.
+                 return Flush<Reservation>(
+                     inventory_, &InventoryService::Stub::PrepareAsyncBatchReserve,
+                     inventory::v1::BatchReserveRequest(), std::move(items), kAddRequest,
+                     [](const auto& result) -> absl::StatusOr<Reservation> {
+                       if (result.has_error()) return errors::FromProto(result.error());
+                       return FromProto(result.response());
+                     },
+                     /*wait_for_ready=*/false);
                }),
       confirm_({.name = "confirm"},
                [this](auto items) {
