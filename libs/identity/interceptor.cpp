@@ -72,6 +72,7 @@ absl::Status Guard::OnStart(rpc::Call& call) {
   const std::string service = PeerService(*call.context->auth_context());
   if (!service.empty() && service == access->service) {
     call.for_any_user = true;
+    call.from_service = true;
     return TakeUserByName(call);
   }
   if (!service.empty()) return Forbidden(*access);
@@ -80,7 +81,9 @@ absl::Status Guard::OnStart(rpc::Call& call) {
 
 absl::Status Unguarded::OnStart(rpc::Call& call) {
   call.for_any_user = true;
-  return TakeUserByName(call);
+  if (auto status = TakeUserByName(call); !status.ok()) return status;
+  call.from_service = call.user_id.empty();
+  return absl::OkStatus();
 }
 
 }  // namespace flotilla::identity

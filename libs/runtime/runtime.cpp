@@ -24,6 +24,7 @@
 #include "absl/time/clock.h"
 #include "config/config.h"
 #include "config/secret.h"
+#include "guard/config.h"
 #include "identity/config.h"
 #include "runtime/interceptors.h"
 #include "telemetry/log.h"
@@ -47,6 +48,11 @@ ABSL_FLAG(std::string, migrations, "run",
 ABSL_FLAG(std::string, redis, "127.0.0.1:6379", "Redis host:port.");
 ABSL_FLAG(std::string, nats, "nats://127.0.0.1:4222", "NATS URL.");
 ABSL_FLAG(std::string, instance_id, "", "Unique name of this instance; default: host name and a random number.");
+ABSL_FLAG(int, max_calls, 20000, "Calls that may run at once, 1 to 1000000; streams of health and reflection apart.");
+ABSL_FLAG(int, max_streams, 1024, "Calls that may run at once on one connection, 1 to 1000000.");
+ABSL_FLAG(absl::Duration, connection_age, absl::Hours(1),
+          "A connection is replaced after about this time, at least 1 s, so that new certificates count.");
+ABSL_FLAG(absl::Duration, connection_grace, absl::Minutes(1), "What calls have, streams too, to end on such a one.");
 ABSL_FLAG(int, loops, 2, "Event loop threads, 1 to 64.");
 ABSL_FLAG(absl::Duration, grace_period, absl::Seconds(15), "How long running calls may take after SIGTERM.");
 ABSL_FLAG(std::string, otlp_endpoint, "",
@@ -110,6 +116,16 @@ absl::Status CheckFlags() {
   if (migrations != "run" && migrations != "only" && migrations != "skip")
     return InvalidFlag("migrations", "must be run, only or skip");
   if (absl::GetFlag(FLAGS_loops) < 1 || absl::GetFlag(FLAGS_loops) > 64) return InvalidFlag("loops", "must be 1 to 64");
+  for (const auto& [name, value] : {std::pair("max_calls", absl::GetFlag(FLAGS_max_calls)),
+                                    std::pair("max_streams", absl::GetFlag(FLAGS_max_streams))}) {
+    if (value < 1 || value > 1'000'000) return InvalidFlag(name, "must be 1 to 1000000");
+  }
+  if (absl::GetFlag(FLAGS_connection_age) < absl::Seconds(1)) {
+    return InvalidFlag("connection_age", "must be at least 1 s");
+  }
+  if (absl::GetFlag(FLAGS_connection_grace) < absl::ZeroDuration()) {
+    return InvalidFlag("connection_grace", "must not be negative");
+  }
   if (absl::GetFlag(FLAGS_grace_period) < absl::ZeroDuration())
     return InvalidFlag("grace_period", "must not be negative");
   return absl::OkStatus();
@@ -298,6 +314,11 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
     std::cerr << argv[0] << ": " << identity.status().message() << "\n";
     return 2;
   }
+  absl::StatusOr<std::shared_ptr<guard::Admission>> admission = guard::FromFlags();
+  if (!admission.ok()) {
+    std::cerr << argv[0] << ": " << admission.status().message() << "\n";
+    return 2;
+  }
   // Debian's abseil is built with the detector on; gRPC would pay for it at every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const auto fail = [](const char* what, const absl::Status& error) {
@@ -324,7 +345,11 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
       std::make_unique<rpc::Server>(rpc::ServerOptions{.listen = absl::GetFlag(FLAGS_listen),
                                                        .loops = absl::GetFlag(FLAGS_loops),
                                                        .credentials = fleet.impl_->identity.tls.server,
-                                                       .health_listen = absl::GetFlag(FLAGS_health_listen)});
+                                                       .health_listen = absl::GetFlag(FLAGS_health_listen),
+                                                       .max_concurrent_calls = absl::GetFlag(FLAGS_max_calls),
+                                                       .max_streams = absl::GetFlag(FLAGS_max_streams),
+                                                       .connection_age = absl::GetFlag(FLAGS_connection_age),
+                                                       .connection_grace = absl::GetFlag(FLAGS_connection_grace)});
   // Ends after everything that has spans.
   std::unique_ptr<tracing::Exporter> exporter;
   if (const std::string collector = absl::GetFlag(FLAGS_otlp_endpoint); !collector.empty()) {
@@ -338,6 +363,7 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   server.AddInterceptor(std::make_shared<Tracing>());
   server.AddInterceptor(std::make_shared<CallMetrics>());
   if (fleet.impl_->identity.interceptor != nullptr) server.AddInterceptor(fleet.impl_->identity.interceptor);
+  server.AddInterceptor(*admission);
 
   const auto drop_kept = [&fleet] {
     while (!fleet.kept_.empty()) fleet.kept_.pop_back();

@@ -11,7 +11,8 @@
 //
 // Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
 // --listen, --advertise, --health_listen, --metrics_listen, --etcd, --postgres, --postgres_password_file, --migrations,
-// --redis, --nats, --instance_id, --loops, --grace_period, --log_level, and those of libs/identity.
+// --redis, --nats, --instance_id, --loops, --max_calls, --max_streams, --connection_age, --connection_grace,
+// --grace_period, --log_level, and those of libs/identity and libs/guard.
 #pragma once
 
 #include <functional>

@@ -360,11 +360,31 @@ TEST_F(RuntimeTest, ATakenPortIsNamed) {
 }
 
 TEST_F(RuntimeTest, AWrongFlagIsNamed) {
-  for (const std::string flag :
-       {"--listen=nowhere", "--advertise=host:0", "--metrics_listen=x", "--etcd=", "--etcd=a:1,b", "--redis=x",
-        "--postgres=", "--postgres_password_file=/nonexistent", "--migrations=maybe", "--nats=x", "--loops=0",
-        "--grace_period=-1s", "--log_level=loud", "--instance_id=a/b", "--health_listen=x", "--auth=maybe",
-        "--loops=many", "--nosuch=1"}) {
+  for (const std::string flag : {"--listen=nowhere",
+                                 "--advertise=host:0",
+                                 "--metrics_listen=x",
+                                 "--etcd=",
+                                 "--etcd=a:1,b",
+                                 "--redis=x",
+                                 "--postgres=",
+                                 "--postgres_password_file=/nonexistent",
+                                 "--migrations=maybe",
+                                 "--nats=x",
+                                 "--loops=0",
+                                 "--grace_period=-1s",
+                                 "--log_level=loud",
+                                 "--max_calls=0",
+                                 "--max_streams=0",
+                                 "--connection_age=0",
+                                 "--connection_grace=-1s",
+                                 "--user_limits=*=x",
+                                 "--method_limits=*",
+                                 "--target_latency=-1s",
+                                 "--instance_id=a/b",
+                                 "--health_listen=x",
+                                 "--auth=maybe",
+                                 "--loops=many",
+                                 "--nosuch=1"}) {
     auto process = Start("serves", {flag});
     const int exit = process->Exit();
     EXPECT_TRUE(exit == 1 || exit == 2) << flag;

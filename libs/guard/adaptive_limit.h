@@ -1,0 +1,49 @@
+// How many calls of a method may run at once, found out from how long they take.
+//
+// Additive increase, multiplicative decrease (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for
+// Congestion Avoidance in Computer Networks", 1989), with the factor and the latency threshold of AIMDLimit in
+// Netflix's concurrency-limits. Not a gradient against the latency without load (TCP Vegas, Gradient2): here calls wait
+// for one another to travel in batches, so some latency under load is what makes them cheap.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace flotilla::guard {
+
+struct AdaptiveLimitOptions {
+  absl::Duration target = absl::Seconds(1);  // more than a tenth of the calls above it: too many at once
+  int initial = 2000;
+  int least = 50;
+  int most = 20000;
+};
+
+// Thread-safe, without locks.
+class AdaptiveLimit {
+ public:
+  explicit AdaptiveLimit(AdaptiveLimitOptions options) : options_(options), limit_(options.initial) {}
+
+  // False where the limit is reached. Each true is followed by one Release.
+  bool TryAcquire();
+  // The call began at `start` and ends at `now`. True where the limit has changed.
+  bool Release(absl::Time start, absl::Time now);
+
+  int limit() const { return limit_.load(std::memory_order_relaxed); }
+  int running() const { return running_.load(std::memory_order_relaxed); }
+
+ private:
+  bool Judge();
+
+  const AdaptiveLimitOptions options_;
+  std::atomic<int> limit_;
+  std::atomic<int> running_ = 0;
+  // Since the last judgement, of calls that began after it: what began before tells of the limit before.
+  std::atomic<int> ended_ = 0, late_ = 0;
+  std::atomic<std::int64_t> spent_us_ = 0;
+  std::atomic<int> peak_ = 0;
+  std::atomic<std::int64_t> judged_us_ = 0;
+};
+
+}  // namespace flotilla::guard

@@ -1,0 +1,97 @@
+#include "guard/adaptive_limit.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+
+namespace flotilla::guard {
+namespace {
+
+// A server that works off calls one after the other, `per_second` of them, and is asked `offered` times a second; time
+// is the test's own.
+class Simulation {
+ public:
+  explicit Simulation(AdaptiveLimit& limit) : limit_(limit) {}
+  // Answers calls ended a second, within the last half of the time.
+  double Run(double offered, double per_second, absl::Duration time) {
+    const absl::Time end = now_ + time, half = now_ + time / 2;
+    int ended = 0;
+    double arrivals = 0, capacity = 0;
+    longest_ = absl::ZeroDuration();
+    for (constexpr absl::Duration kTick = absl::Milliseconds(1); now_ < end; now_ += kTick) {
+      for (arrivals += offered / 1000; arrivals >= 1; --arrivals) {
+        if (limit_.TryAcquire()) queue_.push_back(now_);
+      }
+      capacity = std::min(capacity + per_second / 1000, 1 + per_second / 1000);
+      for (; capacity >= 1 && !queue_.empty(); --capacity) {
+        limit_.Release(queue_.front(), now_);
+        if (now_ >= half) {
+          ++ended;
+          longest_ = std::max(longest_, now_ - queue_.front());
+        }
+        queue_.pop_front();
+      }
+    }
+    return ended / absl::ToDoubleSeconds(time / 2);
+  }
+  absl::Duration longest() const { return longest_; }
+
+ private:
+  AdaptiveLimit& limit_;
+  absl::Time now_ = absl::FromUnixSeconds(1'000'000);
+  std::deque<absl::Time> queue_;
+  absl::Duration longest_;
+};
+
+TEST(AdaptiveLimit, RefusesBeyondTheLimit) {
+  AdaptiveLimit limit({.initial = 2});
+  EXPECT_TRUE(limit.TryAcquire());
+  EXPECT_TRUE(limit.TryAcquire());
+  EXPECT_FALSE(limit.TryAcquire());
+  limit.Release(absl::Now(), absl::Now());
+  EXPECT_TRUE(limit.TryAcquire());
+  EXPECT_EQ(limit.running(), 2);
+}
+
+TEST(AdaptiveLimit, TenTimesTheLoadIsServedAtTheFullRateAndInTime) {
+  AdaptiveLimit limit({});
+  Simulation server(limit);
+  const double rate = server.Run(10'000, 1000, absl::Seconds(60));
+  EXPECT_GT(rate, 950);
+  EXPECT_LT(server.longest(), absl::Milliseconds(1500));
+  EXPECT_LT(limit.limit(), 1500) << "it began at 2,000";
+  // Back to normal: the backlog of a second is gone five seconds later.
+  EXPECT_GT(server.Run(800, 1000, absl::Seconds(11)), 790);
+  EXPECT_LT(server.longest(), absl::Milliseconds(100));
+}
+
+TEST(AdaptiveLimit, RisesWhereItWasTooLow) {
+  AdaptiveLimit limit({.initial = 50, .least = 10});
+  Simulation server(limit);
+  server.Run(100'000, 10'000, absl::Seconds(60));
+  EXPECT_GT(limit.limit(), 5000);
+}
+
+TEST(AdaptiveLimit, IsNotRaisedWhereNobodyReachesForIt) {
+  AdaptiveLimit limit({});
+  Simulation server(limit);
+  server.Run(100, 1000, absl::Seconds(60));
+  EXPECT_EQ(limit.limit(), 2000);
+}
+
+TEST(AdaptiveLimit, FollowsAServerThatBecomesSlow) {
+  AdaptiveLimit limit({});
+  Simulation server(limit);
+  server.Run(2000, 1500, absl::Seconds(30));
+  const double rate = server.Run(2000, 100, absl::Seconds(120));
+  EXPECT_GT(rate, 95);
+  EXPECT_LT(server.longest(), absl::Seconds(2));
+  EXPECT_GE(limit.limit(), 50);
+  EXPECT_GT(server.Run(1400, 1500, absl::Seconds(10)), 1300) << "and recovers";
+}
+
+}  // namespace
+}  // namespace flotilla::guard
