@@ -5,6 +5,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "identity/audit.h"
 #include "identity/interceptor.h"
 #include "identity/key_file.h"
 #include "telemetry/log.h"
@@ -51,7 +52,7 @@ absl::StatusOr<Identity> Guarded() {
       std::make_unique<TokenVerifier>(TokenVerifier::Options{.issuer = absl::GetFlag(FLAGS_token_issuer),
                                                              .audience = absl::GetFlag(FLAGS_token_audience)},
                                       [file = std::shared_ptr<KeyFile>(*std::move(keys))] { return file->keys(); });
-  return Identity{*std::move(tls), std::make_shared<Guard>(std::move(tokens))};
+  return Identity{*std::move(tls), std::make_shared<Guard>(std::move(tokens)), std::make_shared<Audit>()};
 }
 
 absl::StatusOr<Identity> Open() {

@@ -13,6 +13,7 @@ namespace flotilla::identity {
 struct Identity {
   TlsCredentials tls;  // null where the fleet talks without TLS
   std::shared_ptr<rpc::Interceptor> interceptor;
+  std::shared_ptr<rpc::Interceptor> audit = {};  // null with --auth=off: nobody is known
 };
 
 // INVALID_ARGUMENT naming the flag. With --auth=on every flag must be set; what --auth=off leaves open is logged.

@@ -60,8 +60,8 @@ absl::Status Guard::OnStart(rpc::Call& call) {
     // A wrong token is refused whoever brings it.
     absl::StatusOr<Claims> claims = tokens_->Verify(*token, call.start);
     if (!claims.ok()) return claims.status();
+    call.user_id = std::move(claims->user);
     if (access->users == Users::kAll || (access->users == Users::kOperators && claims->is_operator)) {
-      call.user_id = std::move(claims->user);
       call.for_any_user = claims->is_operator;
       call.expires = claims->expires;
       return absl::OkStatus();

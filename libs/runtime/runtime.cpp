@@ -363,6 +363,7 @@ int Main(int argc, char** argv, const std::string& service, const std::function<
   server.AddInterceptor(std::make_shared<Tracing>());
   server.AddInterceptor(std::make_shared<CallMetrics>());
   if (fleet.impl_->identity.interceptor != nullptr) server.AddInterceptor(fleet.impl_->identity.interceptor);
+  if (fleet.impl_->identity.audit != nullptr) server.AddInterceptor(fleet.impl_->identity.audit);
   server.AddInterceptor(*admission);
 
   const auto drop_kept = [&fleet] {
