@@ -13,6 +13,10 @@ constexpr double kUsed = 0.8;         // a limit that is not reached for is not 
 constexpr int kEnoughCalls = 20;      // to judge by
 constexpr int kMinInterval = 50'000;  // us between two judgements
 
+std::int64_t Micros(async::SteadyTime time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+}
+
 }  // namespace
 
 bool AdaptiveLimit::TryAcquire() {
@@ -27,14 +31,15 @@ bool AdaptiveLimit::TryAcquire() {
   return true;
 }
 
-bool AdaptiveLimit::Release(absl::Time start, absl::Time now) {
+bool AdaptiveLimit::Release(async::SteadyTime start, async::SteadyTime now) {
   running_.fetch_sub(1, std::memory_order_relaxed);
   const std::int64_t judged_us = judged_us_.load(std::memory_order_relaxed);
-  if (absl::ToUnixMicros(start) < judged_us) return false;
-  if (now - start > options_.target) late_.fetch_add(1, std::memory_order_relaxed);
-  spent_us_.fetch_add(absl::ToInt64Microseconds(now - start), std::memory_order_relaxed);
+  if (Micros(start) < judged_us) return false;
+  const std::int64_t took_us = Micros(now) - Micros(start);
+  if (absl::Microseconds(took_us) > options_.target) late_.fetch_add(1, std::memory_order_relaxed);
+  spent_us_.fetch_add(took_us, std::memory_order_relaxed);
   if (ended_.fetch_add(1, std::memory_order_relaxed) + 1 < kEnoughCalls) return false;
-  const std::int64_t now_us = absl::ToUnixMicros(now);
+  const std::int64_t now_us = Micros(now);
   if (now_us - judged_us < kMinInterval) return false;
   // One of those that end now judges.
   std::int64_t expected = judged_us;

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 
 namespace flotilla::guard {
 
@@ -28,7 +29,7 @@ class AdaptiveLimit {
   // False where the limit is reached. Each true is followed by one Release.
   bool TryAcquire();
   // The call began at `start` and ends at `now`. True where the limit has changed.
-  bool Release(absl::Time start, absl::Time now);
+  bool Release(async::SteadyTime start, async::SteadyTime now);
 
   int limit() const { return limit_.load(std::memory_order_relaxed); }
   int running() const { return running_.load(std::memory_order_relaxed); }

@@ -4,7 +4,6 @@
 #include <deque>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "gtest/gtest.h"
 
 namespace flotilla::guard {
@@ -17,11 +16,11 @@ class Simulation {
   explicit Simulation(AdaptiveLimit& limit) : limit_(limit) {}
   // Answers calls ended a second, within the last half of the time.
   double Run(double offered, double per_second, absl::Duration time) {
-    const absl::Time end = now_ + time, half = now_ + time / 2;
+    const async::SteadyTime end = async::After(time, now_), half = async::After(time / 2, now_);
     int ended = 0;
     double arrivals = 0, capacity = 0;
     longest_ = absl::ZeroDuration();
-    for (constexpr absl::Duration kTick = absl::Milliseconds(1); now_ < end; now_ += kTick) {
+    for (constexpr std::chrono::milliseconds kTick(1); now_ < end; now_ += kTick) {
       for (arrivals += offered / 1000; arrivals >= 1; --arrivals) {
         if (limit_.TryAcquire()) queue_.push_back(now_);
       }
@@ -30,7 +29,7 @@ class Simulation {
         limit_.Release(queue_.front(), now_);
         if (now_ >= half) {
           ++ended;
-          longest_ = std::max(longest_, now_ - queue_.front());
+          longest_ = std::max(longest_, absl::FromChrono(now_ - queue_.front()));
         }
         queue_.pop_front();
       }
@@ -41,8 +40,8 @@ class Simulation {
 
  private:
   AdaptiveLimit& limit_;
-  absl::Time now_ = absl::FromUnixSeconds(1'000'000);
-  std::deque<absl::Time> queue_;
+  async::SteadyTime now_ = async::SteadyNow();
+  std::deque<async::SteadyTime> queue_;
   absl::Duration longest_;
 };
 
@@ -51,7 +50,7 @@ TEST(AdaptiveLimit, RefusesBeyondTheLimit) {
   EXPECT_TRUE(limit.TryAcquire());
   EXPECT_TRUE(limit.TryAcquire());
   EXPECT_FALSE(limit.TryAcquire());
-  limit.Release(absl::Now(), absl::Now());
+  limit.Release(async::SteadyNow(), async::SteadyNow());
   EXPECT_TRUE(limit.TryAcquire());
   EXPECT_EQ(limit.running(), 2);
 }

@@ -95,14 +95,14 @@ absl::Status Admission::OnStart(rpc::Call& call) {
   if (method.exempt || (call.from_service && !method.new_work)) return absl::OkStatus();
   if (method.user_rate.has_value() && !call.user_id.empty()) {
     const std::uint64_t key = absl::HashOf(method.key, call.user_id);
-    const absl::Duration wait = buckets_.Take(key, *method.user_rate, call.start);
+    const absl::Duration wait = buckets_.Take(key, *method.user_rate, call.begun);
     if (wait > absl::ZeroDuration()) {
       method.by_user.Increment();
       return TooOften("USER_RATE_LIMITED", "this user calls the method too often", wait);
     }
   }
   if (method.rate.has_value()) {
-    const absl::Duration wait = buckets_.Take(method.key, *method.rate, call.start);
+    const absl::Duration wait = buckets_.Take(method.key, *method.rate, call.begun);
     if (wait > absl::ZeroDuration()) {
       method.by_rate.Increment();
       return TooOften("METHOD_RATE_LIMITED", "the method is called too often", wait);
@@ -122,7 +122,7 @@ absl::Status Admission::OnStart(rpc::Call& call) {
 void Admission::OnEnd(const rpc::Call& call, const absl::Status&) {
   if (call.admission == nullptr) return;
   Method& method = *static_cast<Method*>(call.admission);
-  if (!method.concurrency.Release(call.start, absl::Now())) return;
+  if (!method.concurrency.Release(call.begun, async::SteadyNow())) return;
   method.limit.Set(method.concurrency.limit());
   method.running.Set(method.concurrency.running());
 }

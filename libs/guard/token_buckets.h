@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 
 namespace flotilla::guard {
 
@@ -25,7 +26,7 @@ class TokenBuckets {
   explicit TokenBuckets(std::size_t places = 1 << 16);  // 16 bytes each; rounded up to a power of two
 
   // Zero where a token was taken, else how long until there is one. `key`: a good hash.
-  absl::Duration Take(std::uint64_t key, const Rate& rate, absl::Time now);
+  absl::Duration Take(std::uint64_t key, const Rate& rate, async::SteadyTime now);
 
  private:
   static constexpr std::size_t kWays = 4;

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "errors/errors.h"
 #include "identity/policy.h"
 #include "identity/tls.h"
@@ -40,7 +40,7 @@ void Audit::Refused(const rpc::Call& call, const absl::Status& status) {
   const std::string reason = errors::Reason(status);
   telemetry::Counter("flotilla_calls_refused_total", "Calls refused for who their caller is", {{"reason", reason}})
       .Increment();
-  if (lines_.Take(0, kLines, absl::Now()) > absl::ZeroDuration()) {
+  if (lines_.Take(0, kLines, async::SteadyNow()) > absl::ZeroDuration()) {
     suppressed_.fetch_add(1, std::memory_order_relaxed);
     return;
   }

@@ -59,7 +59,7 @@ async::Task<absl::Status> Health::Watch(Call& call, std::string service, ServerW
       const bool written = co_await writer.Write(Response(status));
       if (!written) break;
     }
-    co_await ticket->Wait(absl::Now() + kTurn);
+    co_await ticket->Wait(async::After(kTurn));
   }
   co_return absl::CancelledError("the watch has ended");
 }

@@ -561,10 +561,8 @@ TEST(Client, WithEveryBreakerOpenWhoMayNotWaitIsRefusedAtOnce) {
   const auto endpoint = pool->Pick(nullptr);
   ASSERT_NE(endpoint, nullptr);
   // The pause after the eighth time is a second.
-  for (absl::Time when = absl::Now() - absl::Minutes(1); when < absl::Now(); when += absl::Seconds(1)) {
-    endpoint->breaker.Report(false, when);
-  }
-  endpoint->breaker.Report(false, absl::Now() + absl::Seconds(1));
+  async::SteadyTime when = async::SteadyNow();
+  for (int i = 0; i < 12; ++i) endpoint->breaker.Report(false, when = async::After(absl::Milliseconds(150), when));
   const absl::Time start = absl::Now();
   const auto refused = async::BlockOn(loop, client.Call(&TestService::Stub::PrepareAsyncEcho, Make(1),
                                                         {.timeout = absl::Seconds(60), .wait_for_ready = false}));
@@ -682,8 +680,8 @@ TEST(Breaker, OpensAfterFiveFailuresAndProbes) {
 
 TEST(Breaker, ProbesEverySecondHoweverLongTheOutage) {
   Breaker breaker;
-  absl::Time now = absl::Now();
-  for (int i = 0; i < 100; ++i, now += absl::Milliseconds(1001)) {
+  async::SteadyTime now = async::SteadyNow();
+  for (int i = 0; i < 100; ++i, now = async::After(absl::Milliseconds(1001), now)) {
     ASSERT_TRUE(breaker.Allow(now)) << i;
     breaker.Report(false, now);
   }

@@ -114,6 +114,7 @@ absl::Status Server::Begin(Call& call, grpc::ServerContext& context, std::string
   call.stream = stream;
   if (stream) call.ending_ = &stopping_;
   call.start = absl::Now();
+  call.begun = async::SteadyNow();
   const auto deadline = context.deadline();
   if (deadline != std::chrono::system_clock::time_point::max()) {
     call.deadline = absl::FromChrono(deadline);

@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 #include "async/task.h"
 #include "grpcpp/grpcpp.h"
 #include "rpc/loop.h"
@@ -36,8 +37,9 @@ struct Call {
   std::string_view method;  // "package.Service/Method"
   grpc::ServerContext* context = nullptr;
   absl::Time start;
-  absl::Time deadline;  // for a unary call whose client set none: start + default_deadline
-  std::string user_id;  // set by an interceptor, else empty
+  async::SteadyTime begun = {};  // the same, to measure by
+  absl::Time deadline;           // for a unary call whose client set none: start + default_deadline
+  std::string user_id;           // set by an interceptor, else empty
   // Set by an interceptor where the caller, an operator or a service, may name any user in a request.
   bool for_any_user = false;
   bool from_service = false;                    // set by an interceptor where a service of the fleet calls

@@ -3,7 +3,7 @@
 #include <array>
 #include <unordered_map>
 
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "telemetry/metrics.h"
 #include "telemetry/trace.h"
 #include "tracing/exporter.h"
@@ -60,7 +60,7 @@ void Tracing::OnEnd(const rpc::Call& call, const absl::Status& status) {
 
 void CallMetrics::OnEnd(const rpc::Call& call, const absl::Status& status) {
   MethodMetrics& metrics = MetricsOf(call.method);
-  metrics.seconds.Observe(absl::ToDoubleSeconds(absl::Now() - call.start));
+  metrics.seconds.Observe(absl::ToDoubleSeconds(-async::Until(call.begun)));
   metrics.Count(std::min<std::size_t>(static_cast<std::size_t>(status.code()), kCodes - 1)).Increment();
 }
 
