@@ -41,7 +41,8 @@ class Url {
 bool IsForbiddenAddress(std::string host) {
   sockaddr_in v4{};
   v4.sin_family = AF_INET;
-  if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) return !IsPublic(reinterpret_cast<const sockaddr&>(v4));
+  // In all its forms ("0x7f.1"): libcurl turns them into four numbers, but not where a dot follows.
+  if (inet_aton(host.c_str(), &v4.sin_addr) != 0) return !IsPublic(reinterpret_cast<const sockaddr&>(v4));
   if (!host.starts_with('[') || !host.ends_with(']')) return false;
   host = host.substr(1, host.size() - 2);
   sockaddr_in6 v6{};
@@ -58,7 +59,9 @@ absl::Status CheckUrl(const std::string& url, bool allow_private) {
   }
   Url parsed;
   if (!parsed.Parse(url)) return Bad("must be a URL, as in https://example.com/hook");
-  const std::string scheme = parsed.Part(CURLUPART_SCHEME), host = parsed.Part(CURLUPART_HOST);
+  const std::string scheme = parsed.Part(CURLUPART_SCHEME);
+  std::string host = parsed.Part(CURLUPART_HOST);
+  if (host.ends_with('.')) host.pop_back();  // the root's: the same name or address
   if (scheme != "https" && !(allow_private && scheme == "http")) return Bad("must begin with https://");
   if (host.empty()) return Bad("must name a host");
   if (!parsed.Part(CURLUPART_USER).empty() || !parsed.Part(CURLUPART_PASSWORD).empty()) {
