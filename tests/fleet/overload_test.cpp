@@ -12,9 +12,11 @@ constexpr int kUsers = 50, kSkus = 10;
 
 TEST(Overload, EveryCallIsAnsweredAndNothingIsLost) {
   Fleet fleet;
-  for (const char* service : {"inventory", "payment", "notify"}) fleet.Start(service);
+  // Meanwhile connections are replaced, inside the fleet and with its client.
+  const std::string age = "--connection_age=1s";
+  for (const char* service : {"inventory", "payment", "notify"}) fleet.Start(service, {age});
   // So little that any machine is overloaded.
-  fleet.Start("order", {"--target_latency=5ms"});
+  fleet.Start("order", {age, "--target_latency=5ms"});
   for (const char* instance : {"inventory-1", "payment-1", "notify-1", "order-1"}) fleet.WaitServing(instance);
   for (int i = 0; i < kSkus; ++i) fleet.PutSku("sku-" + std::to_string(i), 100, 1'000'000);
   for (int i = 0; i < kUsers; ++i) fleet.OpenWallet("user-" + std::to_string(i), 100'000'000);
