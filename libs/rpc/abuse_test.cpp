@@ -5,7 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,7 +27,18 @@ using Async = TestService::AsyncService;
 constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 // Of RFC 9113.
-enum Frame : unsigned char { kData = 0, kHeaders = 1, kSettings = 4, kPing = 6, kGoAway = 7, kContinuation = 9 };
+enum Frame : unsigned char {
+  kData = 0,
+  kHeaders = 1,
+  kResetStream = 3,
+  kSettings = 4,
+  kPing = 6,
+  kGoAway = 7,
+  kWindowUpdate = 8,
+  kContinuation = 9
+};
+constexpr unsigned char kAck = 1;
+constexpr int kInitialWindowSize = 4;  // of the settings
 constexpr unsigned char kEndHeaders = 4;
 constexpr unsigned char kEnhanceYourCalm = 11;
 
@@ -219,6 +231,83 @@ TEST_F(AbuseTest, OversizedMessagesAndMetadataAreRefusedAlone) {
   for (int i = 0; i < 10'000 && connections[1]->Send(MakeFrame(kContinuation, 0, 1, Literal("a", "b"))); ++i) {
   }
   ExpectServed();
+}
+
+// Calls of one connection, each of a message that is large and never ends; it keeps to HTTP/2's windows.
+class Endless {
+ public:
+  Endless(int port, int calls) : connection_(port), left_(calls) {
+    connection_.Open();
+    for (int i = 0; i < calls; ++i) {
+      connection_.Send(MakeFrame(kHeaders, kEndHeaders, 2 * i + 1, Headers()));
+      connection_.Send(MakeFrame(kData, 0, 2 * i + 1, std::string("\0\0\x3d\x09\0", 5)));  // 4,000,000 bytes
+      windows_[2 * i + 1] = initial_ - 5;
+      window_ -= 5;
+    }
+  }
+  // Sends what the windows allow.
+  void Push() {
+    Take();
+    for (auto& [stream, window] : windows_) {
+      const std::int64_t size = std::min<std::int64_t>({window_, window, 16'000});
+      if (size <= 0 || connection_.closed()) continue;
+      connection_.Send(MakeFrame(kData, 0, stream, std::string(static_cast<std::size_t>(size), 'x')));
+      window -= size;
+      window_ -= size;
+      sent_ += size;
+    }
+  }
+  std::int64_t sent() const { return sent_; }
+  bool cancelled() const { return left_ > static_cast<int>(windows_.size()); }
+
+ private:
+  void Take() {
+    const std::string& bytes = connection_.Received();
+    const auto number = [&](std::size_t at, int size) {
+      std::int64_t value = 0;
+      for (int i = 0; i < size; ++i)
+        value = value << 8 | static_cast<unsigned char>(bytes[at + static_cast<std::size_t>(i)]);
+      return value;
+    };
+    for (std::size_t size; at_ + 9 <= bytes.size(); at_ += 9 + size) {
+      size = static_cast<std::size_t>(number(at_, 3));
+      if (at_ + 9 + size > bytes.size()) return;
+      const auto type = number(at_ + 3, 1), flags = number(at_ + 4, 1);
+      const auto stream = static_cast<int>(number(at_ + 5, 4));
+      if (type == kResetStream) windows_.erase(stream);
+      if (type == kWindowUpdate && stream == 0) window_ += number(at_ + 9, 4);
+      if (type == kWindowUpdate && windows_.contains(stream)) windows_[stream] += number(at_ + 9, 4);
+      if (type == kPing && flags == 0) connection_.Send(MakeFrame(kPing, kAck, 0, bytes.substr(at_ + 9, 8)));
+      if (type != kSettings || flags != 0) continue;
+      for (std::size_t i = 0; i + 6 <= size; i += 6) {
+        if (number(at_ + 9 + i, 2) != kInitialWindowSize) continue;
+        const std::int64_t next = number(at_ + 9 + i + 2, 4);
+        for (auto& [each, window] : windows_) window += next - initial_;
+        initial_ = next;
+      }
+      connection_.Send(MakeFrame(kSettings, kAck, 0, ""));
+    }
+  }
+
+  RawConnection connection_;
+  const int left_;
+  std::size_t at_ = 0;
+  std::int64_t initial_ = 65535, window_ = 65535, sent_ = 0;
+  std::map<int, std::int64_t> windows_;  // of the calls that run
+};
+
+TEST_F(AbuseTest, RequestsThatNeverEndAreCancelledBeforeTheyFillTheMemory) {
+  Serve();
+  Endless first(server_->port(), 300), second(server_->port(), 300);  // 2.4 GB, were they taken
+  EXPECT_TRUE(Eventually([&] {
+    for (int i = 0; i < 100; ++i) {
+      first.Push();
+      second.Push();
+    }
+    return first.cancelled() || second.cancelled();
+  }));
+  EXPECT_LT(first.sent() + second.sent(), 1'500'000'000);
+  EXPECT_TRUE(Eventually([&] { return Echo("good").ok(); }));
 }
 
 TEST_F(AbuseTest, AConnectionHasOnlySoManyCallsAtOnce) {

@@ -1,5 +1,7 @@
 #include "rpc/transport.h"
 
+#include "grpcpp/resource_quota.h"
+
 namespace flotilla::rpc {
 namespace {
 
@@ -11,11 +13,18 @@ constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(20);
 constexpr absl::Duration kMinPingInterval = absl::Seconds(5);
 constexpr int kMaxPingStrikes = 2;
 
+// What connections and calls hold, requests that are still coming in above all: they can be large, and nobody knows yet
+// whose they are. Near it gRPC cancels calls and closes idle connections.
+constexpr std::size_t kMaxBytes = 128 << 20;
+
 int Millis(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
 
 }  // namespace
 
 void LimitTransport(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  grpc::ResourceQuota quota("server");
+  quota.Resize(kMaxBytes);
+  builder.SetResourceQuota(quota);
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a taken port is an error, not a shared one
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
