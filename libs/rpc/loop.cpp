@@ -11,6 +11,8 @@ namespace {
 
 thread_local Loop* current_loop = nullptr;
 
+constexpr int kEventsATurn = 256;
+
 const gpr_timespec kPast = gpr_time_0(GPR_CLOCK_MONOTONIC);
 
 gpr_timespec InFuture(absl::Duration wait) {
@@ -79,27 +81,36 @@ struct Loop::Impl {
         queue->Shutdown();
       }
       for (auto handle : ready) handle.resume();
-      void* tag = nullptr;
-      bool ok = false;
-      // After running something only look whether the queue has an event, so that neither side starves the other.
-      const auto status =
-          patience == absl::InfiniteDuration()
-              ? (queue->Next(&tag, &ok) ? grpc::CompletionQueue::GOT_EVENT : grpc::CompletionQueue::SHUTDOWN)
-              : queue->AsyncNext(&tag, &ok, patience > absl::ZeroDuration() ? InFuture(patience) : kPast);
-      if (status == grpc::CompletionQueue::SHUTDOWN) return;
-      if (status == grpc::CompletionQueue::TIMEOUT) continue;
-      if (tag == this) {
-        std::lock_guard lock(mutex);
-        wake_armed = false;
-        continue;
+      // After running something only look what events the queue has, so that neither side starves the other. Many at
+      // a time: new calls are events too, and under overload hundreds of coroutines run in each turn. With one event a
+      // turn, calls would grow old before anybody can turn them away.
+      int most = ready.empty() ? 1 : kEventsATurn;
+      while (most-- > 0) {
+        void* tag = nullptr;
+        bool ok = false;
+        const auto status =
+            patience == absl::InfiniteDuration()
+                ? (queue->Next(&tag, &ok) ? grpc::CompletionQueue::GOT_EVENT : grpc::CompletionQueue::SHUTDOWN)
+                : queue->AsyncNext(&tag, &ok, patience > absl::ZeroDuration() ? InFuture(patience) : kPast);
+        if (status == grpc::CompletionQueue::SHUTDOWN) return;
+        if (status == grpc::CompletionQueue::TIMEOUT) break;
+        Handle(tag, ok);
       }
-      auto* operation = static_cast<Operation*>(tag);
-      if (operation->callback_ != nullptr) {
-        operation->callback_(operation->argument_, ok);
-      } else {
-        operation->ok_ = ok;
-        operation->handle_.resume();
-      }
+    }
+  }
+
+  void Handle(void* tag, bool ok) {
+    if (tag == this) {
+      std::lock_guard lock(mutex);
+      wake_armed = false;
+      return;
+    }
+    auto* operation = static_cast<Operation*>(tag);
+    if (operation->callback_ != nullptr) {
+      operation->callback_(operation->argument_, ok);
+    } else {
+      operation->ok_ = ok;
+      operation->handle_.resume();
     }
   }
 };

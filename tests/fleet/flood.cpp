@@ -14,6 +14,9 @@
 namespace flotilla::fleet {
 namespace {
 
+constexpr int kSentATurn = 64;
+constexpr int kWaiting = 10'000;
+
 constexpr char kMethod[] = "/flotilla.order.v1.OrderService/CreateOrder";
 
 std::string Name(grpc::StatusCode code) { return absl::StatusCodeToString(static_cast<absl::StatusCode>(code)); }
@@ -71,10 +74,12 @@ Flood::~Flood() {
 
 Answers Flood::Open(double rate, absl::Duration time) {
   double sent = 0;
-  return Run(time, [rate, &sent](absl::Duration since_start, int) {
+  return Run(time, [rate, &sent](absl::Duration since_start, int waiting) {
+    // A thread that only sends would find the answers when they are old; what it cannot offer is not offered.
     const int due = static_cast<int>(absl::ToDoubleSeconds(since_start) * rate - sent);
-    sent += due;
-    return due;
+    const int now = std::min({due, kSentATurn, std::max(0, kWaiting - waiting)});
+    sent += due - now > kSentATurn ? due : now;
+    return now;
   });
 }
 
@@ -137,7 +142,8 @@ void Flood::Take(Call* raw, absl::Time start, Answers& answers) {
   Result result{call->status, "", "", {}};
   if (!call->status.ok()) {
     result = Explain(call->status);
-    if (!result.reason.empty()) absl::StrAppend(&outcome, " ", result.reason);
+    // gRPC's own errors have no reason.
+    absl::StrAppend(&outcome, " ", result.reason.empty() ? call->status.error_message() : result.reason);
   }
   ++answers.by_outcome[outcome];
   if (call->status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
