@@ -19,9 +19,9 @@ async::Task<absl::StatusOr<Result>> Answer(Jobs& jobs, Ask ask) {
 
 }  // namespace
 
-Admin::Admin(const postgres::Options& postgres)
-    : jobs_({.name = "saga admin", .max_batch = 16, .max_queue = 256}, [postgres](int) {
-        auto store = std::make_shared<AdminStore>(postgres);
+Admin::Admin(const postgres::Options& postgres, MayResolve may_resolve)
+    : jobs_({.name = "saga admin", .max_batch = 16, .max_queue = 256}, [postgres, may_resolve](int) {
+        auto store = std::make_shared<AdminStore>(postgres, may_resolve);
         return [store](const std::vector<Job>& jobs) {
           std::vector<absl::StatusOr<bool>> results;
           for (const Job& job : jobs) {

@@ -40,7 +40,7 @@ const Statement kActsOfSaga = {"saga_admin_acts_of_saga", "SELECT " ACT_COLUMNS 
     FROM operator_act WHERE type = $1 AND id = $2 AND sequence < $3::bigint ORDER BY sequence DESC LIMIT $4::int)"};
 
 const Statement kLock = {"saga_admin_lock",
-                         "SELECT direction, compensable FROM saga WHERE type = $1 AND id = $2 FOR UPDATE"};
+                         "SELECT direction, compensable, data FROM saga WHERE type = $1 AND id = $2 FOR UPDATE"};
 
 // Free for any instance at once, under a new fence.
 const Statement kUnpark = {"saga_admin_unpark", R"(
@@ -168,12 +168,15 @@ absl::StatusOr<std::vector<OperatorAct>> AdminStore::Acts(const ActQuery& query)
 }
 
 absl::Status AdminStore::Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note) {
-  return session_.Transact([&](Transaction& transaction) {
+  return session_.Transact([&](Transaction& transaction) -> absl::Status {
     const pqxx::result locked = transaction.Run(kLock, key.type, key.id);
     if (locked.empty()) return Unknown();
     if (static_cast<State>(locked[0][0].as<int>()) != State::kParked) return NotParked();
     if (act == Act::kCompensate && !locked[0][1].as<bool>()) return PastPivot();
     if (act == Act::kResolve) {
+      const absl::Status may =
+          may_resolve_ ? may_resolve_(transaction, key, postgres::FromBytes(locked[0][2].c_str())) : absl::OkStatus();
+      if (!may.ok()) return may;
       transaction.Run(kArchive, key.type, key.id);
     } else {
       transaction.Run(kUnpark, key.type, key.id, act == Act::kCompensate);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -76,9 +77,15 @@ struct ActQuery {
   int limit = 50;
 };
 
+// Whether a saga with these data may be ended by word; the service's own refusal otherwise. In the transaction that
+// would do it.
+using MayResolve = std::function<absl::Status(postgres::Transaction&, const SagaKey&, const std::string& data)>;
+
 class AdminStore {
  public:
-  explicit AdminStore(postgres::Options options) : session_(std::move(options)) {}
+  // Without `may_resolve`: every parked one may.
+  explicit AdminStore(postgres::Options options, MayResolve may_resolve = {})
+      : session_(std::move(options)), may_resolve_(std::move(may_resolve)) {}
 
   absl::StatusOr<std::vector<SagaView>> List(const SagaQuery& query);
   // NOT_FOUND (UNKNOWN_SAGA) where there is neither a record nor history. History and acts: the last 200 of each.
@@ -89,6 +96,7 @@ class AdminStore {
 
  private:
   postgres::Session session_;
+  const MayResolve may_resolve_;
 };
 
 }  // namespace flotilla::saga

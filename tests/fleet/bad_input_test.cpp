@@ -41,6 +41,22 @@ class BadInput : public testing::Test {
   static inline Fleet* fleet = nullptr;
 };
 
+// More than payment could take: refused before anything is written, and the stock is back at once.
+TEST_F(BadInput, AnOrderCostsNoMoreThanCanBeCharged) {
+  fleet->PutSku("yacht", 1'000'000'000'000, 2000);
+  const auto before = Snapshot();
+  for (const auto method : {order::v1::PAYMENT_METHOD_WALLET, order::v1::PAYMENT_METHOD_EXTERNAL}) {
+    const Result result =
+        CreateOrder(*fleet->orders(), "user", "yachts-" + std::to_string(method), {{"yacht", 1001}}, 5000, method);
+    EXPECT_EQ(result.reason, "INVALID_FIELD") << result.status.error_message();
+    EXPECT_EQ(result.field, "items");
+  }
+  auto after = Snapshot();
+  after[2] -= 2;  // the holds that were released
+  EXPECT_EQ(after, before);
+  EXPECT_EQ(fleet->Stock("yacht").available(), 2000);
+}
+
 struct Case {
   const char* name;
   std::function<void(CreateOrderRequest&)> spoil;

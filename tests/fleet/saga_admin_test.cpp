@@ -117,5 +117,16 @@ TEST_F(SagaAdmin, ActsOfAllAreListedInPages) {
   EXPECT_THAT(operators, ElementsAre("otto", "olga"));  // the newest first; these tests run in order
 }
 
+TEST_F(SagaAdmin, AnOrderOnItsWayKeepsItsSaga) {
+  const std::string id = Parked("unresolved");
+  const Result refused = Do(&Admin::Stub::ResolveSaga, "order-1", "olga", id);
+  EXPECT_EQ(refused.reason, "ORDER_NOT_AT_REST");
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Get(id).saga().state(), order::v1::SAGA_STATE_PARKED);
+  EXPECT_EQ(Get(id).acts_size(), 0);
+  EXPECT_TRUE(Do(&Admin::Stub::CompensateSaga, "order-2", "olga", id).status.ok());
+  EXPECT_TRUE(Becomes(id, ORDER_STATE_CANCELLED));
+}
+
 }  // namespace
 }  // namespace flotilla::fleet

@@ -5,6 +5,7 @@
 
 #include "errors/errors.h"
 #include "order/api/saga_admin_parse.h"
+#include "order/workflow/saga_resolve.h"
 #include "telemetry/log.h"
 #include "validation/validation.h"
 
@@ -27,7 +28,7 @@ std::string AddPage(const Items& items, int page, Add add) {
 
 }  // namespace
 
-SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres) : admin_(postgres) {
+SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres) : admin_(postgres, MayResolve) {
   using Service = v1::SagaAdminService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);

@@ -101,7 +101,7 @@ std::optional<std::int64_t> Total(const std::vector<Line>& lines) {
   for (const Line& line : lines) {
     std::int64_t amount = 0;
     if (__builtin_mul_overflow(line.quantity, line.unit_price, &amount)) return std::nullopt;
-    if (__builtin_add_overflow(total, amount, &total)) return std::nullopt;
+    if (__builtin_add_overflow(total, amount, &total) || total > kMaxTotal) return std::nullopt;
   }
   return total;
 }

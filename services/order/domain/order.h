@@ -84,7 +84,10 @@ std::string OrderId(std::string_view user_id, std::string_view idempotency_key);
 // and quantity, in order) and payment method.
 std::string BodyHash(const std::vector<Line>& lines, PaymentMethod method);
 
-// Sum of quantity * unit price; nothing where it exceeds int64.
+// The most that an order may cost, in minor units: as much as payment takes.
+inline constexpr std::int64_t kMaxTotal = 1'000'000'000'000'000;
+
+// Sum of quantity * unit price; nothing where it exceeds kMaxTotal.
 std::optional<std::int64_t> Total(const std::vector<Line>& lines);
 
 // The time in the database's precision.

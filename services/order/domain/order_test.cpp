@@ -28,6 +28,8 @@ TEST(Order, BodyHashTellsBodiesApart) {
 TEST(Order, TotalIsCheckedForOverflow) {
   EXPECT_EQ(Total({{"a", 2, 250}, {"b", 3, 100}}), 800);
   EXPECT_EQ(Total({{"a", 4, INT64_MAX / 2}}), std::nullopt);
+  EXPECT_EQ(Total({{"a", 1000, kMaxTotal / 1000}}), kMaxTotal);
+  EXPECT_EQ(Total({{"a", 1000, kMaxTotal / 1000}, {"b", 1, 1}}), std::nullopt);
   EXPECT_EQ(Total({{"a", 1, INT64_MAX}, {"b", 1, 1}}), std::nullopt);
 }
 

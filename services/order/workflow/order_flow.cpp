@@ -92,7 +92,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time dea
     // No order will come of this, so its stock must not wait for the hold's end.
     const absl::Status released = co_await participants_.Release(order.order_id, false, deadline);
     released.IgnoreError();  // the hold ends by itself
-    co_return errors::InvalidField("items", "their total exceeds the largest amount");
+    co_return errors::InvalidField("items", "their total is more than 10^15");
   }
   order.total = *total;
   order.created_at = order.updated_at = ToMicroseconds(absl::Now());

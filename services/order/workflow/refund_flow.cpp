@@ -12,8 +12,6 @@ namespace {
 
 using absl::StatusCode;
 
-constexpr char kRefund[] = "refund";
-
 // Whether a stored refund is what is asked for again.
 absl::Status CheckRepeat(const RefundRequest& request, const Refund& stored, const std::string& currency) {
   const bool same_amount =
@@ -73,13 +71,19 @@ saga::Record MakeRecord(const Order& order, const Refund& refund, const std::str
   return record;
 }
 
-absl::StatusOr<v1::RefundSaga> DataOf(const saga::Record& record) {
+absl::StatusOr<v1::RefundSaga> DataOf(const std::string& bytes) {
   v1::RefundSaga data;
-  if (!data.ParseFromString(record.data)) return absl::InternalError("a saga's data are not a refund");
+  if (!data.ParseFromString(bytes)) return absl::InternalError("a saga's data are not a refund");
   return data;
 }
 
 }  // namespace
+
+absl::StatusOr<Order> OrderOfRefund(const std::string& data) {
+  const absl::StatusOr<v1::RefundSaga> refund = DataOf(data);
+  if (!refund.ok()) return refund.status();
+  return FromProto(refund->order());
+}
 
 async::Task<absl::StatusOr<Order>> RefundFlow::Refund(RefundRequest request, absl::Time deadline,
                                                       std::string traceparent) {
@@ -121,20 +125,20 @@ saga::Definition RefundFlow::Saga(Participants& participants, SagaEnd& end) {
   // parked, and goes on from there once an operator has mended it.
   saga.steps.push_back({.name = "begun", .pivot = true});
   saga.steps.push_back({.name = "refund", .action = [&participants](Context& c) -> async::Task<absl::Status> {
-                          const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record);
+                          const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record.data);
                           if (!data.ok()) co_return data.status();
                           const Order order = FromProto(data->order());
                           co_return co_await participants.RefundPart(order, data->refund_id(), data->amount(),
                                                                      c.deadline);
                         }});
   saga.steps.push_back({.name = "return_stock", .action = [&participants](Context& c) -> async::Task<absl::Status> {
-                          const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record);
+                          const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record.data);
                           if (!data.ok()) co_return data.status();
                           if (!data->return_stock()) co_return absl::OkStatus();
                           co_return co_await participants.Release(c.record.id, true, c.deadline);
                         }});
   saga.finish_forward = [&end](Context& c) -> async::Task<absl::Status> {
-    const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record);
+    const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record.data);
     if (!data.ok()) co_return data.status();
     Order order = FromProto(data->order());
     order.refunded += data->amount();

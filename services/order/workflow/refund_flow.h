@@ -16,6 +16,12 @@
 
 namespace flotilla::order {
 
+// The type of the saga.
+inline constexpr char kRefund[] = "refund";
+
+// The order that a refund's record is about, as it was in REFUNDING. INTERNAL where the bytes are none.
+absl::StatusOr<Order> OrderOfRefund(const std::string& data);
+
 // What the caller asks for.
 struct RefundRequest {
   OrderKey key;
