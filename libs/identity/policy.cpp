@@ -72,6 +72,8 @@ constexpr Row kTable[] = {
     {"flotilla.payment.v1.LedgerService", "VerifyJournal", kOperator},
 
     {"flotilla.payment.v1.ReconciliationService", "ImportStatement", kOperator},
+    {"flotilla.payment.v1.ReconciliationService", "ListStatements", kOperator},
+    {"flotilla.payment.v1.ReconciliationService", "WithdrawStatement", kOperator},
     {"flotilla.payment.v1.ReconciliationService", "ListDifferences", kOperator},
     {"flotilla.payment.v1.ReconciliationService", "ResolveDifference", kOperator},
 

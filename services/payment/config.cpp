@@ -17,6 +17,9 @@ ABSL_FLAG(std::int64_t, minimum_fee, 0, "The least platform fee of an order, in 
 ABSL_FLAG(absl::Duration, settle_after, absl::Hours(24), "How long after its charge an order is settled.");
 ABSL_FLAG(absl::Duration, reconcile_every, absl::Minutes(1),
           "How often a statement of the provider that has open differences is compared with the ledger.");
+ABSL_FLAG(absl::Duration, statement_margin, absl::Minutes(5),
+          "How long ago the period of a provider's statement must have ended: longer than a commit takes, and than "
+          "clocks are apart.");
 
 namespace flotilla::payment {
 
@@ -43,6 +46,10 @@ absl::StatusOr<Config> ReadConfig() {
   config.reconcile_every = absl::GetFlag(FLAGS_reconcile_every);
   if (config.reconcile_every < absl::Seconds(1)) {
     return absl::InvalidArgumentError("--reconcile_every: must be at least 1s");
+  }
+  config.statement_margin = absl::GetFlag(FLAGS_statement_margin);
+  if (config.statement_margin < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--statement_margin: must not be negative");
   }
   return config;
 }

@@ -17,6 +17,7 @@ struct Config {
   SplitRule split;
   absl::Duration settle_after;
   absl::Duration reconcile_every;
+  absl::Duration statement_margin;
 };
 
 // INVALID_ARGUMENT naming the flag.

@@ -15,6 +15,7 @@
 #include "payment/store/reconciliation.h"
 #include "payment/store/rights.h"
 #include "payment/workflow/keeper.h"
+#include "payment/workflow/reconciler.h"
 #include "payment/workflow/teller.h"
 
 namespace flotilla::payment {
@@ -57,13 +58,11 @@ absl::Status Wire(runtime::Fleet& fleet) {
   fleet.Keep(std::make_unique<PaymentApi>(fleet.server(), *ledger, CallbackVerifier(config->provider_secrets)));
   fleet.Keep(std::make_unique<LedgerApi>(fleet.server(), *journal));
   auto* reconciliation = fleet.Keep(std::make_unique<Reconciliation>(postgres));
-  fleet.Keep(std::make_unique<ReconciliationApi>(fleet.server(), *reconciliation, wake));
-  fleet.Keep(std::make_unique<Keeper>(Keeper::Options{.postgres = postgres,
-                                                      .split = config->split,
-                                                      .settle_after = config->settle_after,
-                                                      .told = told,
-                                                      .reconcile_every = config->reconcile_every,
-                                                      .wake = wake}));
+  fleet.Keep(std::make_unique<ReconciliationApi>(fleet.server(), *reconciliation, config->statement_margin, wake));
+  fleet.Keep(std::make_unique<Keeper>(Keeper::Options{
+      .postgres = postgres, .split = config->split, .settle_after = config->settle_after, .told = told}));
+  fleet.Keep(std::make_unique<Reconciler>(
+      Reconciler::Options{.postgres = postgres, .every = config->reconcile_every, .wake = wake}));
   return absl::OkStatus();
 }
 

@@ -59,13 +59,17 @@ inline constexpr char kPurchaseProblems[] = R"(
   SELECT format('user %s has %s units of %s, the limit was %s', user_id, sum(units), sku, max(user_limit))
   FROM purchase GROUP BY sku, user_id HAVING sum(units) > max(user_limit))";
 
-// The events of a SKU are numbered without a gap, up to the number its row knows.
+// The events of a SKU are numbered without a gap, from the first one that the log still has up to the number its row
+// knows.
 inline constexpr char kStockEventProblems[] = R"(
   SELECT format('SKU %s: has %s events up to %s, its row tells of %s', sku, e.events, e.last, s.low_stock_events)
   FROM sku s FULL JOIN (
-    SELECT stream_id AS sku, count(*) AS events, max(sequence) AS last FROM event GROUP BY stream_id) e USING (sku)
-  WHERE (coalesce(e.events, 0), coalesce(e.last, 0))
-        IS DISTINCT FROM (s.low_stock_events, s.low_stock_events))";
+    SELECT stream_id AS sku, count(*) AS events, min(sequence) AS first, max(sequence) AS last
+    FROM event GROUP BY stream_id) e USING (sku)
+  CROSS JOIN (SELECT EXISTS (SELECT FROM event_part WHERE dropped_at IS NOT NULL) AS cut) log
+  WHERE CASE WHEN e.events IS NULL THEN s.low_stock_events > 0 AND NOT cut
+             ELSE (e.last, e.last - e.first + 1) IS DISTINCT FROM (s.low_stock_events, e.events)
+                  OR e.first > 1 AND NOT cut END)";
 
 inline constexpr char kReservations[] =
     "SELECT order_id, state, skus, quantities, unit_prices, currency FROM reservation";
@@ -73,9 +77,13 @@ inline constexpr char kReservations[] =
 // ---- order. orders.state: 1 RESERVED, 2 PAID, 3 CANCELLED, 4 CANCELLING, 5 AWAITING_PAYMENT, 6 REFUNDING, 7 REFUNDED,
 // 8 PARTIALLY_REFUNDED; saga.direction: 0 forward, 1 compensating, 2 parked
 
-inline constexpr char kOrders[] =
-    "SELECT order_id, user_id, idempotency_key, state, skus, quantities, unit_prices, currency, total, cancel_reason,"
-    " version, refunded FROM orders";
+// The last two: whether its first events, and whether all of them, may have gone with a part of the log that was
+// dropped. Orders have the service's clock, parts the database's.
+inline constexpr char kOrders[] = R"(
+  WITH log AS (SELECT max(ends_at) + interval '1 minute' AS begins FROM event_part WHERE dropped_at IS NOT NULL)
+  SELECT order_id, user_id, idempotency_key, state, skus, quantities, unit_prices, currency, total, cancel_reason,
+         version, refunded, coalesce(created_at < begins, false), coalesce(updated_at < begins, false)
+  FROM orders CROSS JOIN log)";
 inline constexpr char kEvents[] =
     "SELECT stream_id, sequence, event_id, type, data FROM event ORDER BY stream_id, sequence";
 inline constexpr char kSagas[] = "SELECT id::text, type, direction FROM saga";
@@ -95,8 +103,10 @@ inline constexpr char kHandledSourceEvents[] = "SELECT event_id FROM handled_eve
 inline constexpr char kSourceNotifications[] = "SELECT event_id FROM notification WHERE event_id LIKE ";
 // In the service's own database, with whether somebody is told.
 inline constexpr char kSourceEvents[] =
-    "SELECT event_id, type IN ('stock.low', 'payment.late_refunded', 'payment.conflict', 'reconciliation.differences') "
+    "SELECT event_id, type IN ('stock.low', 'payment.late_refunded', 'payment.conflict', 'payment.wrong_amount', "
+    "'reconciliation.differences') "
     "FROM event";
+inline constexpr char kLogIsCut[] = "SELECT count(*) FROM event_part WHERE dropped_at IS NOT NULL";
 
 inline constexpr char kNotificationProblems[] = R"(
   SELECT format('user %s: notifications %s to %s, %s of them', user_id, min(sequence), max(sequence), count(*))

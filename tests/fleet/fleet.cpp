@@ -252,7 +252,7 @@ std::string Fleet::Check() {
     const std::int64_t news = Query("inventory", "SELECT count(*) FROM event WHERE type = 'stock.low'") +
                               Query("payment",
                                     "SELECT count(*) FROM event WHERE type IN ('payment.late_refunded', "
-                                    "'payment.conflict', 'reconciliation.differences')");
+                                    "'payment.conflict', 'payment.wrong_amount', 'reconciliation.differences')");
     const std::int64_t told = Query(
         "notify", "SELECT count(*) FROM handled_event WHERE event_id LIKE 'inventory:%' OR event_id LIKE 'payment:%'");
     busy = absl::StrCat("the fleet does not come to rest: ", sagas, " sagas, ", handled, " of ", events, " events, ",

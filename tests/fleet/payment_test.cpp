@@ -53,10 +53,11 @@ class Payments : public testing::Test {
   static std::int64_t ProviderOwes() {
     return -fleet->Query("payment", "SELECT coalesce(sum(balance), 0)::bigint FROM account WHERE kind = 7");
   }
-  static bool Told(const std::string& order_id, const std::string& type) {
+  static bool Told(const std::string& order_id, const std::string& type, int times = 1) {
     return fleet->WaitForQuery(
         "payment",
-        absl::StrCat("SELECT count(*) FROM event WHERE type = '", type, "' AND stream_id = '", order_id, "'"), 1, 60);
+        absl::StrCat("SELECT count(*) FROM event WHERE type = '", type, "' AND stream_id = '", order_id, "'"), times,
+        60);
   }
 
   static inline Fleet* fleet = nullptr;
@@ -148,7 +149,14 @@ TEST_F(Payments, ThePaidOrderGoesOnWhateverElseTheProviderSends) {
   no.succeeded = false;
   EXPECT_EQ(provider.Forge(word), "BAD_SIGNATURE");
   EXPECT_EQ(provider.Send(stale), "STALE_TIMESTAMP");
-  EXPECT_EQ(provider.Send(wrong), "AMOUNT_MISMATCH");
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(provider.Send(wrong), "AMOUNT_MISMATCH");
+  EXPECT_TRUE(Told(id, "payment.wrong_amount"));
+  EXPECT_TRUE(fleet->WaitForQuery("notify",
+                                  absl::StrCat("SELECT count(*) FROM notification WHERE user_id = 'operations' AND "
+                                               "event_id = 'payment:",
+                                               id, "/1'"),
+                                  1, 60))
+      << "nobody was told";
   EXPECT_EQ(provider.Send(unknown), "UNKNOWN_REFERENCE");
   EXPECT_EQ(GetOrder(*fleet->orders(), "erna", id).order.state(), ORDER_STATE_AWAITING_PAYMENT);
   EXPECT_EQ(provider.Send(word), "");
@@ -160,7 +168,7 @@ TEST_F(Payments, ThePaidOrderGoesOnWhateverElseTheProviderSends) {
 
   no.event_id = "evt-a-no";
   EXPECT_EQ(provider.Send(no), "");
-  EXPECT_TRUE(Told(id, "payment.conflict"));
+  EXPECT_TRUE(Told(id, "payment.conflict", 2));  // under an event id that was used, and under its own
   EXPECT_EQ(GetOrder(*fleet->orders(), "erna", id).order.state(), ORDER_STATE_PAID);
   // Refunds of an external payment go back to the provider.
   EXPECT_EQ(Refund("erna", id, {"r", 0, true}).order.state(), ORDER_STATE_REFUNDED);
@@ -230,6 +238,28 @@ TEST_F(Payments, AStormOfCallbacksWithPaymentKilledInItEndsEveryOrderOnce) {
   for (const std::string& id : ids) EXPECT_TRUE(Becomes("storm", id, ORDER_STATE_PAID)) << id;
   EXPECT_EQ(ProviderOwes() - owed, 100 * kOrders);
   EXPECT_EQ(fleet->Stock("ext-storm").sold(), kOrders);
+}
+
+// What was checked when the refund began is true: a refusal later on is a fault, and once that is mended the money goes
+// back after all.
+TEST_F(Payments, ARefundThatWasRefusedOnceGoesForwardAgain) {
+  fleet->PutSku("refund-f", 100, 5);
+  fleet->OpenWallet("remo", 100);
+  const std::string id = CreateOrder(*fleet->orders(), "remo", "k", {{"refund-f", 1}}).order.order_id();
+  const auto spoil = [&](const std::string& currency) {
+    fleet->Query("payment",
+                 absl::StrCat("UPDATE charge SET currency = '", currency, "' WHERE order_id = '", id, "' RETURNING 1"));
+  };
+  spoil("JPY");
+  EXPECT_EQ(RefundOrder(*fleet->orders(), "remo", id, {"r", 40}, 1000).order.state(), order::v1::ORDER_STATE_REFUNDING);
+  EXPECT_TRUE(fleet->WaitForQuery("order",
+                                  absl::StrCat("SELECT (count(*) > 0)::int FROM saga_history WHERE id = '", id,
+                                               "' AND step = 'refund' AND error LIKE 'CURRENCY_MISMATCH%'"),
+                                  1, 60));
+  EXPECT_EQ(fleet->Query("order", absl::StrCat("SELECT direction FROM saga WHERE id = '", id, "'")), 0);
+  spoil("EUR");
+  EXPECT_TRUE(Becomes("remo", id, ORDER_STATE_PARTIALLY_REFUNDED));
+  EXPECT_EQ(fleet->Balance("remo"), 40);
 }
 
 TEST_F(Payments, RefundsGoOnThroughAKillOfPayment) {

@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "payment/store/reconciliation_store.h"
+#include "payment/store/statement_store.h"
 
 namespace flotilla::fleet {
 namespace {
@@ -27,7 +27,7 @@ class Reconciliation : public testing::Test {
  protected:
   void SetUp() override {
     fleet.Start("inventory");
-    fleet.Start("payment", {"--provider_secrets=secret", "--reconcile_every=1s"});
+    fleet.Start("payment", {"--provider_secrets=secret", "--reconcile_every=1s", "--statement_margin=0s"});
     fleet.Start("notify");
     fleet.Start("order");
     for (const char* instance : {"inventory-1", "payment-1", "notify-1", "order-1"}) fleet.WaitServing(instance);
@@ -192,7 +192,7 @@ TEST_F(Reconciliation, AStatementThatWasOnlyStoredIsComparedOnSchedule) {
   fleet.Kill("payment-1");
   {
     const absl::Time now = absl::Now();
-    payment::ReconciliationStore store({.uri = fleet.DatabaseUri("payment")});
+    payment::StatementStore store({.uri = fleet.DatabaseUri("payment")});
     ASSERT_TRUE(store
                     .Import({.statement_id = "s",
                              .start = now - absl::Hours(1),

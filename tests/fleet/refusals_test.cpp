@@ -75,7 +75,7 @@ class Refusals : public testing::Test {
  protected:
   Refusals() {
     for (const char* service : {"inventory", "notify", "order"}) fleet.Start(service);
-    fleet.Start("payment", {"--provider_secrets=secret", "--settle_after=1h"});
+    fleet.Start("payment", {"--provider_secrets=secret", "--settle_after=1h", "--reconcile_every=1h"});
     for (const char* service : {"inventory", "notify", "order", "payment"}) {
       fleet.WaitServing(absl::StrCat(service, "-1"));
     }
@@ -111,15 +111,18 @@ class Refusals : public testing::Test {
     return request;
   }
 
-  Result Charge(const std::string& order_id, std::int64_t amount, const std::string& currency = "EUR") {
+  Result Charge(const std::string& order_id, std::int64_t amount, const std::string& currency = "EUR",
+                const std::string& user = "rose") {
+    auto request = Of<payment::v1::ChargeRequest>(order_id, amount, currency);
+    request.set_user_id(user);
     payment::v1::ChargeResponse response;
-    return Call(*payments, &PaymentService::Stub::Charge, "",
-                Of<payment::v1::ChargeRequest>(order_id, amount, currency), &response);
+    return Call(*payments, &PaymentService::Stub::Charge, "", request, &response);
   }
-  Result Hold(const std::string& order_id, std::int64_t amount, absl::Duration time = absl::Hours(1),
-              const std::string& currency = "EUR") {
+  Result Hold(const std::string& order_id, std::int64_t amount, absl::Time expires_at = absl::Now() + absl::Hours(1),
+              const std::string& currency = "EUR", const std::string& user = "rose") {
     auto request = Of<payment::v1::AuthorizeRequest>(order_id, amount, currency);
-    request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + time));
+    request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(expires_at));
+    request.set_user_id(user);
     payment::v1::AuthorizeResponse response;
     return Call(*payments, &PaymentService::Stub::Authorize, "", request, &response);
   }
@@ -144,9 +147,11 @@ class Refusals : public testing::Test {
     return Call(*payments, &PaymentService::Stub::Refund, "", request, &response);
   }
   // The reference goes to *reference.
-  Result Expect(const std::string& order_id, std::int64_t amount, std::string* reference = nullptr) {
+  Result Expect(const std::string& order_id, std::int64_t amount, std::string* reference = nullptr,
+                absl::Time expires_at = absl::Now() + absl::Minutes(10), const std::string& user = "rose") {
     auto request = Of<payment::v1::CreatePaymentRequest>(order_id, amount);
-    request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) + 600);
+    request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(expires_at));
+    request.set_user_id(user);
     payment::v1::CreatePaymentResponse response;
     const Result result = Call(*payments, &PaymentService::Stub::CreatePayment, "", request, &response);
     if (reference != nullptr) *reference = response.reference();
@@ -189,7 +194,8 @@ class Refusals : public testing::Test {
 TEST_F(Refusals, OfPaymentsAreDistinctAndDocumented) {
   fleet.OpenWallet("rose", 1000);
   const std::string charged = NewOrder(), refunded = NewOrder(), voided = NewOrder(), held = NewOrder(),
-                    captured = NewOrder(), expired = NewOrder(), refused = NewOrder(), awaited = NewOrder();
+                    captured = NewOrder(), expired = NewOrder(), refused = NewOrder(), awaited = NewOrder(),
+                    unpaid = NewOrder();
   EXPECT_TRUE(Charge(charged, 100).status.ok());
   EXPECT_TRUE(Hold(refunded, 100).status.ok());
   EXPECT_TRUE(Capture(refunded).status.ok());
@@ -198,23 +204,31 @@ TEST_F(Refusals, OfPaymentsAreDistinctAndDocumented) {
   EXPECT_TRUE(Hold(held, 100).status.ok());
   EXPECT_TRUE(Hold(captured, 100).status.ok());
   EXPECT_TRUE(Capture(captured, 50).status.ok());
-  EXPECT_TRUE(Hold(expired, 100, absl::Seconds(1)).status.ok());
-  std::string reference;
+  const absl::Time soon = absl::Now() + absl::Seconds(2);
+  EXPECT_TRUE(Hold(expired, 100, soon).status.ok());
+  std::string reference, first, repeated;
   EXPECT_TRUE(Expect(awaited, 100, &reference).status.ok());
-  ASSERT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM charge WHERE state = 7", 1, 60));
+  EXPECT_TRUE(Expect(unpaid, 100, &first, soon).status.ok());
+  ASSERT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM charge WHERE state = 7", 2, 60));
 
   Refused("Charge", Charge(refused, 100000), "INSUFFICIENT_FUNDS");
   Refused("Charge", Charge(NewOrder(), 1, "USD"), "UNKNOWN_ACCOUNT");
   Refused("Charge", Charge(voided, 100), "CHARGE_VOIDED");
   Refused("Charge", Charge(refunded, 100), "CHARGE_REFUNDED");
-  Refused("Charge", Charge(charged, 101), "CHARGE_MISMATCH");
+  Refused("Charge", Charge(charged, 100, "EUR", "ron"), "CHARGE_USER_MISMATCH");
+  Refused("Charge", Charge(charged, 101), "CHARGE_AMOUNT_MISMATCH");
+  Refused("Charge", Charge(held, 100), "CHARGE_METHOD_MISMATCH");
 
   Refused("Authorize", Hold(NewOrder(), 100000), "INSUFFICIENT_FUNDS");
-  Refused("Authorize", Hold(NewOrder(), 1, absl::Hours(1), "USD"), "UNKNOWN_ACCOUNT");
+  Refused("Authorize", Hold(NewOrder(), 1, absl::Now() + absl::Hours(1), "USD"), "UNKNOWN_ACCOUNT");
   Refused("Authorize", Hold(voided, 100), "CHARGE_VOIDED");
   Refused("Authorize", Hold(refunded, 100), "CHARGE_REFUNDED");
-  Refused("Authorize", Hold(held, 101), "CHARGE_MISMATCH");
-  Refused("Authorize", Hold(expired, 100), "AUTHORIZATION_EXPIRED");
+  Refused("Authorize", Hold(held, 100, absl::Now() + absl::Hours(1), "EUR", "ron"), "CHARGE_USER_MISMATCH");
+  Refused("Authorize", Hold(held, 101), "CHARGE_AMOUNT_MISMATCH");
+  Refused("Authorize", Hold(awaited, 100), "CHARGE_METHOD_MISMATCH");
+  // The very same call as at first, whose time has passed; a new one with such a time is told so.
+  Refused("Authorize", Hold(expired, 100, soon), "AUTHORIZATION_EXPIRED");
+  EXPECT_EQ(Hold(NewOrder(), 100, soon).field, "expire_time");
 
   Refused("Capture", Capture(NewOrder()), "UNKNOWN_CHARGE");
   Refused("Capture", Capture(held, 101), "CAPTURE_EXCEEDS_AUTHORIZED");
@@ -226,18 +240,28 @@ TEST_F(Refusals, OfPaymentsAreDistinctAndDocumented) {
   Refused("Capture", Capture(captured, 51), "CAPTURE_MISMATCH");
 
   Refused("Void", Void(captured), "ALREADY_CAPTURED");
-  Refused("Settle", Settle(NewOrder()), "UNKNOWN_CHARGE");
-  Refused("Settle", Settle(refunded), "CHARGE_REFUNDED");
+  // What has nothing that could be given back or split: each for its own reason.
+  const std::map<std::string, std::string> empty = {
+      {NewOrder(), "UNKNOWN_CHARGE"},     {refused, "CHARGE_REFUSED"}, {refunded, "CHARGE_REFUNDED"},
+      {voided, "CHARGE_VOIDED"},          {held, "NOT_CAPTURED"},      {awaited, "NOT_PAID"},
+      {expired, "AUTHORIZATION_EXPIRED"}, {unpaid, "PAYMENT_EXPIRED"}};
+  for (const auto& [order, reason] : empty) {
+    Refused("Settle", Settle(order), reason);
+    Refused("Refund", Refund(order, "r"), reason);
+  }
 
   EXPECT_TRUE(Refund(charged, "r1", 40).status.ok());
-  Refused("Refund", Refund(NewOrder(), "r", 1), "UNKNOWN_CHARGE");
   Refused("Refund", Refund(charged, "r2", 61), "REFUND_EXCEEDS_CAPTURED");
-  Refused("Refund", Refund(refunded, "r2"), "CHARGE_REFUNDED");
   Refused("Refund", Refund(charged, "r2", 1, "USD"), "CURRENCY_MISMATCH");
   Refused("Refund", Refund(charged, "r1", 41), "REFUND_MISMATCH");
 
   Refused("CreatePayment", Expect(voided, 100), "CHARGE_VOIDED");
-  Refused("CreatePayment", Expect(awaited, 101), "CHARGE_MISMATCH");
+  Refused("CreatePayment", Expect(awaited, 100, nullptr, absl::Now() + absl::Minutes(10), "ron"),
+          "CHARGE_USER_MISMATCH");
+  Refused("CreatePayment", Expect(awaited, 101), "CHARGE_AMOUNT_MISMATCH");
+  Refused("CreatePayment", Expect(held, 100), "CHARGE_METHOD_MISMATCH");
+  EXPECT_TRUE(Expect(unpaid, 100, &repeated, soon).status.ok());
+  EXPECT_EQ(repeated, first);
 
   Refused("Deposit", Deposit("nobody", "d", 1, "EUR"), "UNKNOWN_ACCOUNT");
   Refused("Deposit", Deposit("rose", "open-rose", 1, "EUR"), "IDEMPOTENCY_KEY_REUSED");
@@ -259,6 +283,12 @@ TEST_F(Refusals, OfPaymentsAreDistinctAndDocumented) {
   Refused("HandleCallback", word({.event_id = "", .reference = reference, .amount = 100}), "MALFORMED_CALLBACK");
   Refused("HandleCallback", word({.event_id = "e", .reference = "stranger", .amount = 100}), "UNKNOWN_REFERENCE");
   Refused("HandleCallback", word({.event_id = "e", .reference = reference, .amount = 99}), "AMOUNT_MISMATCH");
+  const auto owe = [&](std::int64_t amount) {
+    fleet.Query("payment", absl::StrCat("UPDATE account SET balance = ", -amount, " WHERE kind = 7 RETURNING 1"));
+  };
+  owe(1'000'000'000'000'000'000 - 99);
+  Refused("HandleCallback", word({.event_id = "e", .reference = reference, .amount = 100}), "BALANCE_LIMIT");
+  owe(0);
   EXPECT_TRUE(word({.event_id = "e", .reference = reference, .amount = 100}).status.ok());
   Refused("HandleCallback", word({.event_id = "e", .reference = reference, .succeeded = false, .amount = 100}),
           "EVENT_REUSED");
@@ -288,8 +318,20 @@ TEST_F(Refusals, OfTheLedgerAndTheReconciliationAreDistinctAndDocumented) {
   EXPECT_TRUE(Import("s", header + row).status.ok());
   Refused("ImportStatement", Import("s", header), "STATEMENT_REUSED");
   const auto reconciliation = ReconciliationService::NewStub(fleet.channel("payment-1"));
+  const auto withdraw = [&](const std::string& id, const std::string& user) {
+    payment::v1::WithdrawStatementRequest request;
+    request.set_statement_id(id);
+    request.set_note("the wrong file");
+    payment::v1::WithdrawStatementResponse response;
+    return Call(*reconciliation, &ReconciliationService::Stub::WithdrawStatement, user, request, &response);
+  };
+  EXPECT_TRUE(Import("twice", header + row).status.ok());
+  Refused("WithdrawStatement", withdraw("twice", ""), "NO_USER");
+  EXPECT_TRUE(withdraw("twice", "olga").status.ok());
+  Refused("ImportStatement", Import("twice", header + row), "STATEMENT_WITHDRAWN");
+  Refused("WithdrawStatement", withdraw("unknown", "olga"), "UNKNOWN_STATEMENT");
   payment::v1::ResolveDifferenceRequest resolve;
-  resolve.set_difference_id(fleet.Query("payment", "SELECT difference_id FROM difference"));
+  resolve.set_difference_id(fleet.Query("payment", "SELECT difference_id FROM difference WHERE statement_id = 's'"));
   resolve.set_resolution(payment::v1::RESOLUTION_DISMISS);
   resolve.set_note("why");
   const auto resolved = [&](const std::string& user) {
@@ -300,8 +342,26 @@ TEST_F(Refusals, OfTheLedgerAndTheReconciliationAreDistinctAndDocumented) {
   EXPECT_TRUE(resolved("olga").status.ok());
   resolve.set_note("why not");
   Refused("ResolveDifference", resolved("olga"), "DIFFERENCE_CLOSED");
+  Refused("WithdrawStatement", withdraw("s", "olga"), "STATEMENT_RESOLVED");
   resolve.set_difference_id(1'000'000);
   Refused("ResolveDifference", resolved("olga"), "UNKNOWN_DIFFERENCE");
+  // Its counterpart comes between the list and the operator's decision.
+  std::string reference;
+  EXPECT_TRUE(Expect(NewOrder(), 1, &reference).status.ok());
+  EXPECT_TRUE(Import("late", header + reference + ",charge,1,EUR,1970-01-01T00:00:01Z\n").status.ok());
+  const auto open = [&](const std::string& where) {
+    return fleet.Query("payment", "SELECT difference_id FROM difference WHERE state = 1 AND " + where);
+  };
+  resolve.set_difference_id(open("statement_id = 'late'"));
+  resolve.set_resolution(payment::v1::RESOLUTION_CORRECT);
+  EXPECT_TRUE(Provider(fleet.payments(), "secret")
+                  .Explained({.event_id = "e", .reference = reference, .amount = 1})
+                  .status.ok());
+  Refused("ResolveDifference", resolved("olga"), "DIFFERENCE_GONE");
+  EXPECT_TRUE(Import("large", header + "b,charge,2,EUR,1970-01-01T00:00:01Z\n").status.ok());
+  resolve.set_difference_id(open("statement_id = 'large'"));
+  fleet.Query("payment", "UPDATE account SET balance = 1 - 1000000000000000000 WHERE kind = 7 RETURNING 1");
+  Refused("ResolveDifference", resolved("olga"), "BALANCE_LIMIT");
   ExpectDocumented("payment/v1/reconciliation_service.proto");
 }
 

@@ -76,7 +76,8 @@ absl::StatusOr<bool> ReadPayment(const events::Event& event, Notification& notif
   if (!data.ParseFromString(event.data)) return Unreadable("the data are not a PaymentEvent");
   if (data.kind() == payment::v1::PaymentEvent::KIND_LATE_REFUNDED) {
     notification.user_id = data.user_id();
-  } else if (data.kind() == payment::v1::PaymentEvent::KIND_CONFLICT) {
+  } else if (data.kind() == payment::v1::PaymentEvent::KIND_CONFLICT ||
+             data.kind() == payment::v1::PaymentEvent::KIND_WRONG_AMOUNT) {
     notification.user_id = kOperations;
   } else {
     return false;

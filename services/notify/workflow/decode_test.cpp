@@ -57,10 +57,11 @@ TEST(Decode, APaymentConcernsItsUserOrOperationsOrNobody) {
   };
   const std::vector<events::Event> events = {event(Kind::KIND_LATE_REFUNDED, "payment.late_refunded", "anna"),
                                              event(Kind::KIND_CONFLICT, "payment.conflict", "anna"),
+                                             event(Kind::KIND_WRONG_AMOUNT, "payment.wrong_amount", "anna"),
                                              event(Kind::KIND_SUCCEEDED, "payment.succeeded", "anna"),
                                              event(Kind::KIND_LATE_REFUNDED, "payment.late_refunded", "")};
   const Batch batch = Decode("payment", events);
-  ASSERT_THAT(batch.notifications, SizeIs(2));
+  ASSERT_THAT(batch.notifications, SizeIs(3));
   const Notification& refunded = batch.notifications[0];
   EXPECT_EQ(refunded.user_id, "anna");
   EXPECT_EQ(refunded.event_id, std::string("payment:") + kOrder + "/1");
@@ -71,6 +72,10 @@ TEST(Decode, APaymentConcernsItsUserOrOperationsOrNobody) {
   EXPECT_EQ(Render("payment.conflict", "en", batch.notifications[1].values),
             std::string("The payment provider contradicts itself about order ") + kOrder +
                 " of anna; its first word stands.");
+  EXPECT_EQ(batch.notifications[2].user_id, kOperations);
+  EXPECT_EQ(Render("payment.wrong_amount", "en", batch.notifications[2].values),
+            std::string("The payment provider speaks of another amount of order ") + kOrder +
+                " of anna; its word was not taken.");
   ASSERT_THAT(batch.dead_letters, SizeIs(1));
   EXPECT_THAT(batch.dead_letters[0].reason, testing::HasSubstr("user_id"));
 }

@@ -36,11 +36,7 @@ absl::StatusOr<std::string> ParseOrder(const std::string& order_id, int index = 
 }
 
 // Seconds are enough for deadlines of days.
-absl::StatusOr<absl::Time> ParseExpiry(const google::protobuf::Timestamp& time, absl::Time now) {
-  const absl::Time expires_at = absl::FromUnixSeconds(time.seconds());
-  if (expires_at > now && expires_at <= now + kMaxExpiry) return expires_at;
-  return errors::InvalidField("expire_time", "must be in the future, at most 30 days ahead");
-}
+absl::Time ExpiryOf(const google::protobuf::Timestamp& time) { return absl::FromUnixSeconds(time.seconds()); }
 
 // Unguessable: whoever knows it can be taken for the payer by the provider.
 std::string NewReference() {
@@ -93,10 +89,8 @@ absl::StatusOr<Action> Parse(const v1::RefundRequest& request, int index) {
 absl::StatusOr<Action> Parse(const v1::AuthorizeRequest& request, absl::Time now) {
   absl::StatusOr<ChargeCommand> charge = ParseCharge(request, rpc::kNotInBatch);
   if (!charge.ok()) return charge.status();
-  absl::StatusOr<absl::Time> expires_at = now + kDefaultExpiry;
-  if (request.has_expire_time()) expires_at = ParseExpiry(request.expire_time(), now);
-  if (!expires_at.ok()) return expires_at.status();
-  return AuthorizeCommand{charge->order_id, charge->user_id, charge->amount, *expires_at};
+  const absl::Time expires_at = request.has_expire_time() ? ExpiryOf(request.expire_time()) : now + kDefaultExpiry;
+  return AuthorizeCommand{charge->order_id, charge->user_id, charge->amount, expires_at};
 }
 
 absl::StatusOr<Action> Parse(const v1::CaptureRequest& request) {
@@ -123,14 +117,14 @@ absl::StatusOr<Action> Parse(const v1::SettleRequest& request) {
   return SettleCommand{*std::move(order_id)};
 }
 
-absl::StatusOr<Action> Parse(const v1::CreatePaymentRequest& request, absl::Time now) {
+absl::StatusOr<Action> Parse(const v1::CreatePaymentRequest& request) {
   absl::StatusOr<ChargeCommand> charge = ParseCharge(request, rpc::kNotInBatch);
   if (!charge.ok()) return charge.status();
-  const absl::StatusOr<absl::Time> expires_at = ParseExpiry(request.expire_time(), now);
-  if (!expires_at.ok()) return expires_at.status();
+  if (!request.has_expire_time()) return errors::InvalidField("expire_time", "is required");
   std::string reference = NewReference();
   if (reference.empty()) return absl::UnavailableError("no randomness for a payment reference");
-  return AwaitCommand{charge->order_id, charge->user_id, charge->amount, *expires_at, std::move(reference)};
+  return AwaitCommand{charge->order_id, charge->user_id, charge->amount, ExpiryOf(request.expire_time()),
+                      std::move(reference)};
 }
 
 absl::StatusOr<DepositCommand> Parse(const v1::DepositRequest& request) {
@@ -165,9 +159,14 @@ absl::Status ToStatus(ChargeOutcome outcome) {
                           "the order was refunded before this charge");
     case ChargeOutcome::kRefunded:
       return errors::Make(StatusCode::kFailedPrecondition, "CHARGE_REFUNDED", "the order's charge was given back");
-    case ChargeOutcome::kMismatch:
-      return errors::Make(StatusCode::kAlreadyExists, "CHARGE_MISMATCH",
-                          "the order was charged before with another user or amount");
+    case ChargeOutcome::kOtherUser:
+      return errors::Make(StatusCode::kAlreadyExists, "CHARGE_USER_MISMATCH",
+                          "user_id: somebody else pays for this order", {{"field", "user_id"}});
+    case ChargeOutcome::kOtherAmount:
+      return errors::Make(StatusCode::kAlreadyExists, "CHARGE_AMOUNT_MISMATCH",
+                          "amount: was another one when this order was first charged", {{"field", "amount"}});
+    case ChargeOutcome::kOtherMethod:
+      return errors::Make(StatusCode::kAlreadyExists, "CHARGE_METHOD_MISMATCH", "the order is paid in another way");
   }
   return absl::InternalError("unknown outcome of a charge");
 }
@@ -202,8 +201,14 @@ absl::Status ToStatus(Outcome outcome) {
       return errors::Make(StatusCode::kNotFound, "UNKNOWN_CHARGE", "the order was not charged");
     case Outcome::kUnknownReference:
       return errors::Make(StatusCode::kNotFound, "UNKNOWN_REFERENCE", "no payment has this reference");
-    case Outcome::kMismatch:
-      return ToStatus(ChargeOutcome::kMismatch);
+    case Outcome::kOtherUser:
+      return ToStatus(ChargeOutcome::kOtherUser);
+    case Outcome::kOtherAmount:
+      return ToStatus(ChargeOutcome::kOtherAmount);
+    case Outcome::kOtherMethod:
+      return ToStatus(ChargeOutcome::kOtherMethod);
+    case Outcome::kBadExpiry:
+      return errors::InvalidField("expire_time", "must be in the future, at most 30 days ahead");
     case Outcome::kCurrencyMismatch:
       return errors::Make(StatusCode::kInvalidArgument, "CURRENCY_MISMATCH", "the charge is in another currency",
                           {{"field", "amount.currency_code"}});
@@ -214,7 +219,15 @@ absl::Status ToStatus(Outcome outcome) {
     case Outcome::kExpired:
       return errors::Make(StatusCode::kFailedPrecondition, "AUTHORIZATION_EXPIRED", "the hold's time has run out");
     case Outcome::kRefused:
-      return errors::Make(StatusCode::kFailedPrecondition, "CHARGE_REFUSED", "the authorization was refused");
+      return errors::Make(StatusCode::kFailedPrecondition, "CHARGE_REFUSED",
+                          "the charge was refused: nothing was taken");
+    case Outcome::kNotCaptured:
+      return errors::Make(StatusCode::kFailedPrecondition, "NOT_CAPTURED",
+                          "the money is only held: capture or void it");
+    case Outcome::kNotPaid:
+      return errors::Make(StatusCode::kFailedPrecondition, "NOT_PAID", "the external provider has not spoken yet");
+    case Outcome::kPaymentExpired:
+      return errors::Make(StatusCode::kFailedPrecondition, "PAYMENT_EXPIRED", "the order was not paid in time");
     case Outcome::kAlreadyCaptured:
       return errors::Make(StatusCode::kFailedPrecondition, "ALREADY_CAPTURED", "it was captured: refund it instead");
     case Outcome::kCaptureMismatch:
@@ -230,6 +243,8 @@ absl::Status ToStatus(Outcome outcome) {
       return errors::Make(StatusCode::kAlreadyExists, "REFUND_MISMATCH", "this refund_id was used with another amount");
     case Outcome::kAmountMismatch:
       return errors::Make(StatusCode::kFailedPrecondition, "AMOUNT_MISMATCH", "the payment is for another amount");
+    case Outcome::kBalanceLimit:
+      return ToStatus(DepositOutcome::kBalanceLimit);
     case Outcome::kEventReused:
       return errors::Make(StatusCode::kAlreadyExists, "EVENT_REUSED", "this event_id was used for another event");
   }

@@ -13,20 +13,20 @@
 namespace flotilla::payment {
 
 inline constexpr absl::Duration kDefaultExpiry = absl::Hours(7 * 24);  // of an authorization
-inline constexpr absl::Duration kMaxExpiry = absl::Hours(30 * 24);
 
 // Errors name the field: "amount.minor_units", or "requests[2].amount.minor_units" where `index` is that of a batch's
 // item.
 absl::StatusOr<ChargeCommand> Parse(const v1::ChargeRequest& request, int index = rpc::kNotInBatch);
 absl::StatusOr<Action> Parse(const v1::RefundRequest& request, int index = rpc::kNotInBatch);
 absl::StatusOr<DepositCommand> Parse(const v1::DepositRequest& request);
-// A time that is absent is set from `now`, one that is too far ahead or past is refused.
+// A time that is absent is set from `now`. Whether a time is a good one is the rules' to say: a repeat may come when
+// the first one's has passed.
 absl::StatusOr<Action> Parse(const v1::AuthorizeRequest& request, absl::Time now);
 absl::StatusOr<Action> Parse(const v1::CaptureRequest& request);
 absl::StatusOr<Action> Parse(const v1::VoidRequest& request);
 absl::StatusOr<Action> Parse(const v1::SettleRequest& request);
 // With a new reference.
-absl::StatusOr<Action> Parse(const v1::CreatePaymentRequest& request, absl::Time now);
+absl::StatusOr<Action> Parse(const v1::CreatePaymentRequest& request);
 absl::StatusOr<WalletKey> ParseWallet(std::string_view user_id, std::string_view currency);
 
 // OK for kCharged, kDeposited and kDone.

@@ -157,7 +157,7 @@ PaymentApi::Reply<v1::SettleResponse> PaymentApi::Settle(const v1::SettleRequest
 }
 
 PaymentApi::Reply<v1::CreatePaymentResponse> PaymentApi::CreatePayment(const v1::CreatePaymentRequest& request) {
-  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request, absl::Now()));
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request));
   if (!result.ok()) co_return result.status();
   co_return CreatePaymentResponse(*result);
 }

@@ -14,9 +14,10 @@ namespace flotilla::payment {
 
 class ReconciliationApi {
  public:
-  // Registers with `server`, whose calls this object and `reconciliation` must outlive. `wake` is called after a commit
-  // that wrote an event.
-  ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation, std::function<void()> wake);
+  // Registers with `server`, whose calls this object and `reconciliation` must outlive. A statement's period must have
+  // ended `margin` ago. `wake` is called after a commit that wrote an event.
+  ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation, absl::Duration margin,
+                    std::function<void()> wake);
 
  private:
   template <class T>
@@ -24,11 +25,14 @@ class ReconciliationApi {
 
   Reply<v1::ImportStatementResponse> ImportStatement(rpc::Call& call,
                                                      rpc::ServerReader<v1::ImportStatementRequest>& requests);
+  Reply<v1::ListStatementsResponse> ListStatements(const v1::ListStatementsRequest& request);
+  Reply<v1::WithdrawStatementResponse> WithdrawStatement(rpc::Call& call, const v1::WithdrawStatementRequest& request);
   Reply<v1::ListDifferencesResponse> ListDifferences(const v1::ListDifferencesRequest& request);
   Reply<v1::ResolveDifferenceResponse> ResolveDifference(std::string operator_id,
                                                          const v1::ResolveDifferenceRequest& request);
 
   Reconciliation& reconciliation_;
+  const absl::Duration margin_;
   const std::function<void()> wake_;
 };
 

@@ -1,7 +1,9 @@
 #include "payment/api/reconciliation_convert.h"
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "errors/errors.h"
+#include "google/protobuf/util/time_util.h"
 #include "validation/validation.h"
 
 namespace flotilla::payment {
@@ -19,9 +21,22 @@ void SetMoney(flotilla::type::v1::Money* proto, const std::string& currency, std
   proto->set_minor_units(minor_units);
 }
 
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+}
+
+absl::Status CheckNote(const std::string& note) {
+  if (!note.empty() && note.size() <= kMaxNoteBytes && note.find('\0') == std::string::npos) return absl::OkStatus();
+  return errors::InvalidField("note", "must be 1 to 500 bytes without NUL");
+}
+
+absl::Status Refusal(absl::StatusCode code, const char* reason, const char* field, const char* rule) {
+  return errors::Make(code, reason, absl::StrCat(field, ": ", rule), {{"field", field}});
+}
+
 }  // namespace
 
-absl::StatusOr<ProviderStatement> Parse(const v1::ImportStatementRequest& request, absl::Time now) {
+absl::StatusOr<ProviderStatement> Parse(const v1::ImportStatementRequest& request, absl::Time latest) {
   if (!request.has_header()) return errors::InvalidField("header", "must be the first request's part");
   const auto& header = request.header();
   if (!validation::IsName(header.statement_id())) {
@@ -33,8 +48,33 @@ absl::StatusOr<ProviderStatement> Parse(const v1::ImportStatementRequest& reques
       .statement_id = header.statement_id(), .start = TimeOf(header.start_time()), .end = TimeOf(header.end_time())};
   if (statement.start < absl::UnixEpoch()) return errors::InvalidField("header.start_time", "must not be before 1970");
   if (statement.end <= statement.start) return errors::InvalidField("header.end_time", "must be after start_time");
-  if (statement.end > now) return errors::InvalidField("header.end_time", "must not be in the future");
+  if (statement.end - statement.start > kMaxStatementPeriod) {
+    return errors::InvalidField("header.end_time", "must be at most 31 days after start_time");
+  }
+  if (statement.end > latest) {
+    return errors::InvalidField("header.end_time",
+                                absl::StrCat("must not be after ", absl::FormatTime(latest, absl::UTCTimeZone()),
+                                             ": bookings of a period that ended only now may still be on their way"));
+  }
   return statement;
+}
+
+absl::StatusOr<ProviderStatementQuery> Parse(const v1::ListStatementsRequest& request) {
+  ProviderStatementQuery query{.after = request.page_token()};
+  if (!query.after.empty() && !validation::IsName(query.after)) {
+    return errors::InvalidField("page_token", "was not given by this service");
+  }
+  const absl::StatusOr<int> size = validation::PageSize(request.page_size());
+  if (!size.ok()) return size.status();
+  query.limit = *size;
+  return query;
+}
+
+absl::StatusOr<Withdrawal> Parse(const v1::WithdrawStatementRequest& request, const std::string& operator_id) {
+  if (absl::Status status = validation::CheckUser(operator_id); !status.ok()) return status;
+  if (!validation::IsName(request.statement_id())) return errors::InvalidField("statement_id", validation::kNameRule);
+  if (absl::Status status = CheckNote(request.note()); !status.ok()) return status;
+  return Withdrawal{.statement_id = request.statement_id(), .operator_id = operator_id, .note = request.note()};
 }
 
 absl::StatusOr<DifferenceQuery> Parse(const v1::ListDifferencesRequest& request) {
@@ -56,10 +96,7 @@ absl::StatusOr<Resolution> Parse(const v1::ResolveDifferenceRequest& request, co
   if (request.resolution() != v1::RESOLUTION_CORRECT && request.resolution() != v1::RESOLUTION_DISMISS) {
     return errors::InvalidField("resolution", "must be CORRECT or DISMISS");
   }
-  if (request.note().empty() || request.note().size() > kMaxNoteBytes ||
-      request.note().find('\0') != std::string::npos) {
-    return errors::InvalidField("note", "must be 1 to 500 bytes without NUL");
-  }
+  if (absl::Status status = CheckNote(request.note()); !status.ok()) return status;
   return Resolution{.difference_id = request.difference_id(),
                     .correct = request.resolution() == v1::RESOLUTION_CORRECT,
                     .operator_id = operator_id,
@@ -72,20 +109,68 @@ absl::Status StatementError(const absl::Status& status) {
                       std::string(status.message()), {{"field", "chunk"}});
 }
 
-absl::Status ImportError(const absl::Status& status) {
-  if (!absl::IsAlreadyExists(status)) return status;
-  return errors::Make(status.code(), "STATEMENT_REUSED", "header.statement_id: was used for another content",
-                      {{"field", "header.statement_id"}});
+absl::Status ToStatus(ImportOutcome outcome) {
+  switch (outcome) {
+    case ImportOutcome::kStored:
+      return absl::OkStatus();
+    case ImportOutcome::kReused:
+      return Refusal(absl::StatusCode::kAlreadyExists, "STATEMENT_REUSED", "header.statement_id",
+                     "was used for another content");
+    case ImportOutcome::kWithdrawn:
+      return Refusal(absl::StatusCode::kFailedPrecondition, "STATEMENT_WITHDRAWN", "header.statement_id",
+                     "this statement was withdrawn");
+  }
+  return absl::InternalError("unknown outcome of an import");
 }
 
-absl::Status ResolutionError(const absl::Status& status) {
-  if (absl::IsNotFound(status)) {
-    return errors::Make(status.code(), "UNKNOWN_DIFFERENCE", "difference_id: there is no such difference",
-                        {{"field", "difference_id"}});
+absl::Status ToStatus(WithdrawalOutcome outcome) {
+  switch (outcome) {
+    case WithdrawalOutcome::kWithdrawn:
+      return absl::OkStatus();
+    case WithdrawalOutcome::kUnknown:
+      return Refusal(absl::StatusCode::kNotFound, "UNKNOWN_STATEMENT", "statement_id", "there is no such statement");
+    case WithdrawalOutcome::kResolved:
+      return Refusal(absl::StatusCode::kFailedPrecondition, "STATEMENT_RESOLVED", "statement_id",
+                     "a difference of it was corrected or dismissed");
   }
-  if (!absl::IsFailedPrecondition(status)) return status;
-  return errors::Make(status.code(), "DIFFERENCE_CLOSED", "difference_id: it is closed already",
-                      {{"field", "difference_id"}});
+  return absl::InternalError("unknown outcome of a withdrawal");
+}
+
+absl::Status ToStatus(ResolutionOutcome outcome) {
+  switch (outcome) {
+    case ResolutionOutcome::kResolved:
+      return absl::OkStatus();
+    case ResolutionOutcome::kUnknown:
+      return Refusal(absl::StatusCode::kNotFound, "UNKNOWN_DIFFERENCE", "difference_id", "there is no such difference");
+    case ResolutionOutcome::kClosed:
+      return Refusal(absl::StatusCode::kFailedPrecondition, "DIFFERENCE_CLOSED", "difference_id",
+                     "it is closed already");
+    case ResolutionOutcome::kGone:
+      return Refusal(absl::StatusCode::kFailedPrecondition, "DIFFERENCE_GONE", "difference_id",
+                     "it has found its counterpart since it was listed");
+    case ResolutionOutcome::kBalanceLimit:
+      return errors::Make(absl::StatusCode::kFailedPrecondition, "BALANCE_LIMIT",
+                          "the ledger cannot hold more of this currency");
+  }
+  return absl::InternalError("unknown outcome of a resolution");
+}
+
+v1::Statement ToProto(const StoredStatement& stored) {
+  v1::Statement proto;
+  proto.set_statement_id(stored.statement_id);
+  *proto.mutable_start_time() = ToProto(stored.start);
+  *proto.mutable_end_time() = ToProto(stored.end);
+  proto.set_rows(stored.lines);
+  proto.set_matched(stored.matched);
+  proto.set_open_differences(stored.open_differences);
+  proto.set_state(static_cast<v1::StatementState>(stored.state));
+  *proto.mutable_import_time() = ToProto(stored.imported_at);
+  if (stored.compared_at.has_value()) *proto.mutable_compare_time() = ToProto(*stored.compared_at);
+  proto.set_failed_attempts(stored.failed_attempts);
+  proto.set_error(stored.error);
+  proto.set_withdrawn_by(stored.withdrawn_by);
+  proto.set_withdrawal_note(stored.withdrawal_note);
+  return proto;
 }
 
 v1::Difference ToProto(const StoredDifference& stored) {
@@ -105,9 +190,7 @@ v1::Difference ToProto(const StoredDifference& stored) {
   proto.set_operator_id(stored.operator_id);
   proto.set_note(stored.note);
   proto.set_correction_transfer_id(stored.correction_id);
-  const std::int64_t micros = absl::ToUnixMicros(stored.created_at);
-  proto.mutable_create_time()->set_seconds(micros / 1000000);
-  proto.mutable_create_time()->set_nanos(static_cast<int>(micros % 1000000) * 1000);
+  *proto.mutable_create_time() = ToProto(stored.created_at);
   return proto;
 }
 

@@ -23,6 +23,8 @@ Name NameOf(Notice notice) {
       return {v1::PaymentEvent::KIND_LATE_REFUNDED, "payment.late_refunded"};
     case Notice::kConflict:
       return {v1::PaymentEvent::KIND_CONFLICT, "payment.conflict"};
+    case Notice::kWrongAmount:
+      return {v1::PaymentEvent::KIND_WRONG_AMOUNT, "payment.wrong_amount"};
   }
   return {v1::PaymentEvent::KIND_UNSPECIFIED, "payment.unknown"};
 }

@@ -5,6 +5,7 @@
 // paid in; nobody else goes below 0.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -19,6 +20,9 @@
 namespace flotilla::payment {
 
 inline constexpr std::int64_t kMaxAmount = 1'000'000'000'000'000;  // minor units, of one charge or deposit
+// World and provider go no further below 0. All others hold what these two owe, so no sum of balances leaves 64 bits,
+// even where several instances take payments up to the limit at once.
+inline constexpr std::int64_t kMostOwed = 1000 * kMaxAmount;
 
 // Values as stored; never renumber.
 enum class AccountKind : int {
@@ -58,7 +62,7 @@ inline constexpr SystemKind kSystemKinds[] = {
 struct Money {
   std::string currency;
   std::int64_t minor_units = 0;
-  bool operator==(const Money&) const = default;
+  auto operator<=>(const Money&) const = default;
 };
 
 struct Wallet {

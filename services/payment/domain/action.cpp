@@ -27,4 +27,29 @@ void Work::Tell(const std::string& order_id, Notice notice) {
   told.push_back({order_id, notice, ++Change(order_id).event_count});
 }
 
+Outcome CheckCaptured(const Charge* charge) {
+  if (charge == nullptr) return Outcome::kUnknownCharge;
+  switch (charge->state) {
+    case ChargeState::kCharged:
+      return Outcome::kDone;
+    case ChargeState::kRefused:
+      return Outcome::kRefused;
+    case ChargeState::kRefunded:
+      return Outcome::kRefunded;
+    case ChargeState::kVoided:
+      return Outcome::kVoided;
+    case ChargeState::kAuthorized:
+      return Outcome::kNotCaptured;
+    case ChargeState::kAwaiting:
+      return Outcome::kNotPaid;
+    case ChargeState::kExpired:
+      return charge->method == PaymentMethod::kWallet ? Outcome::kExpired : Outcome::kPaymentExpired;
+  }
+  return Outcome::kUnknownCharge;
+}
+
+bool IsGoodExpiry(const Work& work, absl::Time expires_at) {
+  return expires_at > work.now && expires_at <= work.now + kMaxExpiry;
+}
+
 }  // namespace flotilla::payment

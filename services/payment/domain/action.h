@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -13,6 +14,8 @@
 #include "payment/domain/charge.h"
 
 namespace flotilla::payment {
+
+inline constexpr absl::Duration kMaxExpiry = absl::Hours(30 * 24);  // of an authorization or a wait
 
 // Holds money of a wallet for an order until it is captured or voided, or its time runs out.
 struct AuthorizeCommand {
@@ -69,12 +72,18 @@ enum class Outcome {
   kUnknownAccount,
   kUnknownCharge,     // nothing was ever charged for the order
   kUnknownReference,  // no payment waits under this reference
-  kMismatch,          // the key was used with another user, amount or method
+  kOtherUser,         // than the first time, like the next two
+  kOtherAmount,
+  kOtherMethod,
+  kBadExpiry,         // a new one's time is not in the future, or too far ahead
   kCurrencyMismatch,  // the amount is not in the charge's currency
   kVoided,            // a refund or void came first
   kRefunded,          // all went back already
   kExpired,           // the authorization's time has run out
-  kRefused,           // the charge had been refused: there is nothing to capture
+  kRefused,           // the charge had been refused: nothing was taken
+  kNotCaptured,       // held only
+  kNotPaid,           // the provider has not spoken yet
+  kPaymentExpired,    // not paid in time
   kAlreadyCaptured,   // a void came too late
   kCaptureMismatch,   // captured before, another amount
   kNotAuthorized,     // nothing is held: the external provider is to pay
@@ -82,6 +91,7 @@ enum class Outcome {
   kExceedsCaptured,  // more than is left to give back
   kRefundMismatch,   // the refund id was used with another amount
   kAmountMismatch,   // the provider speaks of another amount
+  kBalanceLimit,     // the provider would owe more than kMostOwed
   kEventReused,      // the provider's event id was used for another word
 };
 
@@ -112,7 +122,9 @@ struct ProviderEvent {
   std::string order_id;
   bool succeeded = false;
   Money amount;
+  auto operator<=>(const ProviderEvent&) const = default;
 };
+using ProviderWord = std::pair<std::string, ProviderEvent>;  // under its event id
 
 // What the order service and operators are told.
 enum class Notice {
@@ -121,6 +133,7 @@ enum class Notice {
   kExpired,       // not paid in time
   kLateRefunded,  // paid after it was given up; the money went back
   kConflict,      // the provider contradicts itself; its first word stands
+  kWrongAmount,   // the provider speaks of another amount; not taken
 };
 
 class Work {
@@ -128,7 +141,9 @@ class Work {
   // Loaded before the batch is decided.
   Charges charges;
   absl::flat_hash_map<std::string, std::string> orders_by_reference;
-  absl::flat_hash_map<std::string, ProviderEvent> provider_events;  // by event id
+  absl::flat_hash_map<std::string, ProviderEvent> provider_events;   // by event id
+  std::set<ProviderWord> disputes;                                   // words that were told, but not taken
+  absl::flat_hash_map<std::string, std::int64_t> provider_balances;  // by currency, as they were a moment ago
   std::map<RefundKey, Refund> refunds;
   Wallets wallets;
   SystemAccounts system;
@@ -144,7 +159,8 @@ class Work {
   std::vector<Transfer> transfers;
   std::map<std::string, bool> changed;  // order id; true: the charge is new
   std::map<RefundKey, Refund> new_refunds;
-  std::vector<std::pair<std::string, ProviderEvent>> new_provider_events;
+  std::vector<ProviderWord> new_provider_events;
+  std::vector<ProviderWord> new_disputes;
   std::vector<Told> told;
 
   // The stored charge or null.
@@ -157,6 +173,10 @@ class Work {
                    const Money& amount);
   void Tell(const std::string& order_id, Notice notice);
 };
+
+// Why nothing can be given back or split; kDone where something can.
+Outcome CheckCaptured(const Charge* charge);
+bool IsGoodExpiry(const Work& work, absl::Time expires_at);
 
 ActionResult Apply(Work& work, const AuthorizeCommand& command);
 ActionResult Apply(Work& work, const CaptureCommand& command);

@@ -1,5 +1,6 @@
 #include "payment/domain/action.h"
 
+#include <map>
 #include <random>
 
 #include "gmock/gmock.h"
@@ -61,7 +62,9 @@ TEST(Hold, APartialCaptureReleasesTheRestAndARepeatMovesNothing) {
   EXPECT_EQ(Do(work, CaptureCommand{"o", Eur(51)}), Outcome::kCaptureMismatch);
   EXPECT_EQ(Do(work, VoidCommand{"o"}), Outcome::kAlreadyCaptured);
   EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(80), kLater}), Outcome::kDone);
-  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(79), kLater}), Outcome::kMismatch);
+  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(79), kLater}), Outcome::kOtherAmount);
+  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "bert", Eur(80), kLater}), Outcome::kOtherUser);
+  EXPECT_EQ(Do(work, AwaitCommand{"o", "anna", Eur(80), kLater, "ref"}), Outcome::kOtherMethod);
   EXPECT_THAT(Kinds(work), ElementsAre(TransferKind::kAuthorize, TransferKind::kCapture, TransferKind::kRelease));
   EXPECT_EQ(Net(work, kAnna), -50);
 }
@@ -98,6 +101,43 @@ TEST(Hold, ExpiryGivesBackOnceAndACaptureAfterwardsIsRefused) {
   EXPECT_EQ(Do(work, CaptureCommand{"o"}), Outcome::kExpired);
   EXPECT_EQ(Do(work, VoidCommand{"o"}), Outcome::kDone);
   EXPECT_THAT(Kinds(work), ElementsAre(TransferKind::kAuthorize, TransferKind::kRelease));
+}
+
+// The time of a repeat may have passed since, or lie further back than a new one's could.
+TEST(Hold, OnlyANewOnesTimeMustBeAhead) {
+  Work work = NewWork();
+  const absl::Time far = kNow + kMaxExpiry + absl::Seconds(1);
+  for (const absl::Time wrong : {kNow - absl::Seconds(1), kNow, far}) {
+    EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(80), wrong}), Outcome::kBadExpiry);
+    EXPECT_EQ(Do(work, AwaitCommand{"p", "anna", Eur(80), wrong, "ref"}), Outcome::kBadExpiry);
+  }
+  EXPECT_EQ(work.Find("o"), nullptr);
+  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(80), kLater}), Outcome::kDone);
+  EXPECT_EQ(Do(work, AwaitCommand{"p", "anna", Eur(80), kLater, "ref"}), Outcome::kDone);
+  Do(work, CaptureCommand{"o"});
+  work.now = kLater + absl::Hours(1);
+  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(80), kLater}), Outcome::kDone);
+  EXPECT_EQ(Apply(work, AwaitCommand{"p", "anna", Eur(80), kLater, "other"}).reference, "ref");
+}
+
+TEST(Refund, EachStateThatHasNothingToGiveBackHasItsOwnRefusal) {
+  const std::map<ChargeState, Outcome> outcomes = {
+      {ChargeState::kRefused, Outcome::kRefused},  {ChargeState::kRefunded, Outcome::kRefunded},
+      {ChargeState::kVoided, Outcome::kVoided},    {ChargeState::kAuthorized, Outcome::kNotCaptured},
+      {ChargeState::kAwaiting, Outcome::kNotPaid}, {ChargeState::kExpired, Outcome::kExpired}};
+  for (const auto& [state, outcome] : outcomes) {
+    Work work = NewWork();
+    work.charges.emplace("o", Charge{.state = state, .user_id = "anna", .amount = Eur(1)});
+    EXPECT_EQ(Do(work, RefundCommand{"o", "key"}), outcome);
+    EXPECT_EQ(Do(work, SettleCommand{"o"}), outcome);
+    EXPECT_TRUE(work.transfers.empty());
+  }
+  Work work = NewWork();
+  work.charges.emplace(
+      "o",
+      Charge{.state = ChargeState::kExpired, .method = PaymentMethod::kExternal, .user_id = "anna", .amount = Eur(1)});
+  EXPECT_EQ(Do(work, RefundCommand{"o", "key"}), Outcome::kPaymentExpired);
+  EXPECT_EQ(Do(work, CaptureCommand{"o"}), Outcome::kNotAuthorized);
 }
 
 TEST(Refund, PartsNeverExceedWhatWasCaptured) {
@@ -211,7 +251,8 @@ TEST_F(Provider, SuccessCountsOnceHoweverOftenItComes) {
   EXPECT_THAT(Told(), ElementsAre(Notice::kSucceeded));
   EXPECT_EQ(ProviderOwes(), 100);
   EXPECT_EQ(Apply(work, AwaitCommand{"o", "anna", Eur(100), kLater, "other"}).reference, "ref");
-  EXPECT_EQ(Do(work, AwaitCommand{"o", "bert", Eur(100), kLater, "other"}), Outcome::kMismatch);
+  EXPECT_EQ(Do(work, AwaitCommand{"o", "bert", Eur(100), kLater, "other"}), Outcome::kOtherUser);
+  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(100), kLater}), Outcome::kOtherMethod);
 }
 
 TEST_F(Provider, TheFirstWordStandsAndAContradictionIsTold) {
@@ -256,13 +297,35 @@ TEST_F(Provider, SuccessAfterACancellationGoesBackByItself) {
   EXPECT_EQ(ProviderOwes(), 0);
 }
 
-TEST_F(Provider, WrongAmountsReusedEventsAndUnknownReferencesChangeNothing) {
-  EXPECT_EQ(Say("e1", true, 99), Outcome::kAmountMismatch);
+TEST_F(Provider, WhatDoesNotFitIsNotTakenButToldOnce) {
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Say("e1", true, 99), Outcome::kAmountMismatch);
+    EXPECT_EQ(Say("e1", true, 98), Outcome::kAmountMismatch);
+  }
   EXPECT_EQ(work.Find("o")->state, ChargeState::kAwaiting);
   EXPECT_EQ(Do(work, CallbackCommand{"e1", "elsewhere", true, Eur(100)}), Outcome::kUnknownReference);
   EXPECT_EQ(Say("e1", true), Outcome::kDone);
-  EXPECT_EQ(Say("e1", false), Outcome::kEventReused);
-  EXPECT_THAT(Told(), ElementsAre(Notice::kSucceeded));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Say("e1", false), Outcome::kEventReused);
+  EXPECT_THAT(Told(), ElementsAre(Notice::kWrongAmount, Notice::kWrongAmount, Notice::kSucceeded, Notice::kConflict));
+  EXPECT_EQ(work.Find("o")->event_count, 4);
+  EXPECT_EQ(work.new_disputes.size(), 3u);
+  EXPECT_EQ(ProviderOwes(), 100);
+}
+
+TEST_F(Provider, WhatItCannotOweIsRefusedAndMayComeAgain) {
+  work.provider_balances["EUR"] = 99 - kMostOwed;
+  EXPECT_EQ(Say("e1", true), Outcome::kBalanceLimit);
+  EXPECT_TRUE(work.new_provider_events.empty());
+  work.provider_balances["EUR"] += 1;
+  EXPECT_EQ(Say("e1", true), Outcome::kDone);
+  EXPECT_EQ(work.provider_balances["EUR"], -kMostOwed);
+  Do(work, AwaitCommand{"p", "anna", Eur(1), kLater, "ref-p"});
+  work.orders_by_reference["ref-p"] = "p";
+  EXPECT_EQ(Do(work, CallbackCommand{"e2", "ref-p", true, Eur(1)}), Outcome::kBalanceLimit);  // its own batch counts
+  // What goes straight back is owed by nobody.
+  work.now = kLater;
+  EXPECT_EQ(Do(work, CallbackCommand{"e2", "ref-p", true, Eur(1)}), Outcome::kDone);
+  EXPECT_EQ(work.provider_balances["EUR"], -kMostOwed);
 }
 
 }  // namespace

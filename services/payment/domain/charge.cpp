@@ -12,7 +12,8 @@ void Post(Postings& postings, std::int64_t wallet, std::int64_t system, std::int
 
 ChargeResult AnswerRepeat(const ChargeCommand& command, const Charge& charge) {
   if (charge.state == ChargeState::kVoided) return {ChargeOutcome::kVoided};
-  if (charge.user_id != command.user_id || charge.amount != command.amount) return {ChargeOutcome::kMismatch};
+  if (charge.user_id != command.user_id) return {ChargeOutcome::kOtherUser};
+  if (charge.amount != command.amount) return {ChargeOutcome::kOtherAmount};
   switch (charge.state) {
     case ChargeState::kCharged:
       return {ChargeOutcome::kCharged, charge.transfer_id};
@@ -21,7 +22,7 @@ ChargeResult AnswerRepeat(const ChargeCommand& command, const Charge& charge) {
     case ChargeState::kRefunded:
       return {ChargeOutcome::kRefunded};
     default:  // an authorization, or a payment by the external provider
-      return {ChargeOutcome::kMismatch};
+      return {ChargeOutcome::kOtherMethod};
   }
 }
 

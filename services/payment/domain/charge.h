@@ -63,7 +63,9 @@ enum class ChargeOutcome {
   kUnknownAccount,     // nothing is written
   kVoided,
   kRefunded,
-  kMismatch,  // another user, amount or way of payment than the first time
+  kOtherUser,  // than the first time, like the next two
+  kOtherAmount,
+  kOtherMethod,  // it was authorized, or is for the external provider to pay
 };
 
 struct ChargeResult {

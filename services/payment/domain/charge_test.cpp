@@ -44,7 +44,7 @@ TEST(PlanCharges, ARepeatInTheSameBatchIsTheFirstAnswer) {
   const std::vector<ChargeCommand> commands = {Take("a", 60), Take("a", 60), Take("a", 61), Take("b", 99),
                                                Take("b", 99)};
   const ChargePlan plan = PlanCharges(commands, {}, AnnaHas(100), kEscrow);
-  EXPECT_THAT(Outcomes(plan), ElementsAre(ChargeOutcome::kCharged, ChargeOutcome::kCharged, ChargeOutcome::kMismatch,
+  EXPECT_THAT(Outcomes(plan), ElementsAre(ChargeOutcome::kCharged, ChargeOutcome::kCharged, ChargeOutcome::kOtherAmount,
                                           ChargeOutcome::kInsufficientFunds, ChargeOutcome::kInsufficientFunds));
   EXPECT_EQ(plan.writes.size(), 2u);
   EXPECT_THAT(plan.postings.wallets, ElementsAre(Pair(10, -60)));
@@ -55,12 +55,14 @@ TEST(PlanCharges, StoredChargesAnswerForThemselves) {
       {"paid", {.state = ChargeState::kCharged, .user_id = "anna", .amount = {"EUR", 5}, .transfer_id = 77}},
       {"refused", {.state = ChargeState::kRefused, .user_id = "anna", .amount = {"EUR", 5}}},
       {"back", {.state = ChargeState::kRefunded, .user_id = "anna", .amount = {"EUR", 5}, .transfer_id = 78}},
-      {"void", {.state = ChargeState::kVoided}}};
-  const std::vector<ChargeCommand> commands = {Take("paid", 5), Take("refused", 5), Take("back", 5), Take("void", 5),
-                                               Take("paid", 5, "bert")};
+      {"void", {.state = ChargeState::kVoided}},
+      {"held", {.state = ChargeState::kAuthorized, .user_id = "anna", .amount = {"EUR", 5}}}};
+  const std::vector<ChargeCommand> commands = {Take("paid", 5), Take("refused", 5),      Take("back", 5),
+                                               Take("void", 5), Take("paid", 5, "bert"), Take("held", 5)};
   const ChargePlan plan = PlanCharges(commands, stored, AnnaHas(100), kEscrow);
-  EXPECT_THAT(Outcomes(plan), ElementsAre(ChargeOutcome::kCharged, ChargeOutcome::kInsufficientFunds,
-                                          ChargeOutcome::kRefunded, ChargeOutcome::kVoided, ChargeOutcome::kMismatch));
+  EXPECT_THAT(Outcomes(plan),
+              ElementsAre(ChargeOutcome::kCharged, ChargeOutcome::kInsufficientFunds, ChargeOutcome::kRefunded,
+                          ChargeOutcome::kVoided, ChargeOutcome::kOtherUser, ChargeOutcome::kOtherMethod));
   EXPECT_EQ(plan.results[0].transfer_id, 77);
   EXPECT_TRUE(plan.writes.empty());
   EXPECT_TRUE(plan.postings.wallets.empty());

@@ -1,7 +1,5 @@
 #include "payment/domain/deposit.h"
 
-#include <limits>
-
 namespace flotilla::payment {
 
 DepositPlan PlanDeposits(std::span<const DepositCommand> commands, Deposits deposits, Wallets wallets,
@@ -23,16 +21,12 @@ DepositPlan PlanDeposits(std::span<const DepositCommand> commands, Deposits depo
       continue;
     }
     const std::int64_t amount = command.amount.minor_units;
-    std::int64_t left;
-    std::int64_t balance;
-    if (__builtin_sub_overflow(from->second.balance, amount, &left) ||
-        left == std::numeric_limits<std::int64_t>::min() ||
-        __builtin_add_overflow(wallet->second.balance, amount, &balance)) {
+    if (from->second.balance < amount - kMostOwed) {
       plan.results.push_back({DepositOutcome::kBalanceLimit});
       continue;
     }
-    from->second.balance = left;
-    wallet->second.balance = balance;
+    from->second.balance -= amount;
+    const std::int64_t balance = wallet->second.balance += amount;
     deposits.emplace(command.deposit_id, StoredDeposit{command.user_id, command.amount});
     plan.writes.push_back({&command,
                            {TransferKind::kDeposit, from->second.account_id, wallet->second.account_id, command.amount,

@@ -1,5 +1,4 @@
-// Money from the external world into wallets. As every other balance is at least 0 and the world's is kept above -2^63,
-// no sum of balances can overflow.
+// Money from the external world into wallets.
 #pragma once
 
 #include <span>
@@ -20,7 +19,7 @@ enum class DepositOutcome {
   kDeposited,
   kUnknownAccount,
   kMismatch,      // this id was used with another wallet or amount
-  kBalanceLimit,  // the currency's total would leave 64 bits
+  kBalanceLimit,  // the world would owe more than kMostOwed
 };
 
 struct DepositResult {

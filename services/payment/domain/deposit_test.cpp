@@ -1,7 +1,5 @@
 #include "payment/domain/deposit.h"
 
-#include <limits>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -17,7 +15,7 @@ TEST(PlanDeposits, CountsOnceAndRefusesWhatTheWorldCannotOwe) {
   const std::vector<DepositCommand> commands = {{"d1", "anna", {"EUR", 7}}, {"d1", "anna", {"EUR", 7}},
                                                 {"d1", "anna", {"EUR", 8}}, {"d2", "nobody", {"EUR", 1}},
                                                 {"d3", "anna", {"EUR", 4}}, {"d4", "anna", {"EUR", 3}}};
-  const std::int64_t owed = std::numeric_limits<std::int64_t>::min() + 11;
+  const std::int64_t owed = 10 - kMostOwed;
   const DepositPlan plan = PlanDeposits(commands, {}, AnnaHas(100), {{"EUR", {.account_id = 3, .balance = owed}}});
   std::vector<std::pair<DepositOutcome, std::int64_t>> results;
   for (const auto& result : plan.results) results.emplace_back(result.outcome, result.balance);

@@ -13,9 +13,9 @@ std::size_t Release(Work& work, const std::string& order_id, const Charge& charg
 
 ActionResult AnswerRepeat(const Charge& charge, const AuthorizeCommand& command) {
   if (charge.state == ChargeState::kVoided) return {Outcome::kVoided};
-  if (charge.method != PaymentMethod::kWallet || charge.user_id != command.user_id || charge.amount != command.amount) {
-    return {Outcome::kMismatch};
-  }
+  if (charge.user_id != command.user_id) return {Outcome::kOtherUser};
+  if (charge.amount != command.amount) return {Outcome::kOtherAmount};
+  if (charge.method != PaymentMethod::kWallet) return {Outcome::kOtherMethod};
   switch (charge.state) {
     case ChargeState::kAuthorized:
     case ChargeState::kCharged:  // captured meanwhile
@@ -33,6 +33,7 @@ ActionResult AnswerRepeat(const Charge& charge, const AuthorizeCommand& command)
 
 ActionResult Apply(Work& work, const AuthorizeCommand& command) {
   if (const Charge* charge = work.Find(command.order_id); charge != nullptr) return AnswerRepeat(*charge, command);
+  if (!IsGoodExpiry(work, command.expires_at)) return {Outcome::kBadExpiry};
   const auto wallet = work.wallets.find(WalletKey(command.user_id, command.amount.currency));
   const std::int64_t hold = work.system.Find(AccountKind::kHold, command.amount.currency);
   if (wallet == work.wallets.end() || hold == 0) return {Outcome::kUnknownAccount};
@@ -57,6 +58,7 @@ ActionResult Apply(Work& work, const AuthorizeCommand& command) {
 ActionResult Apply(Work& work, const CaptureCommand& command) {
   const Charge* stored = work.Find(command.order_id);
   if (stored == nullptr) return {Outcome::kUnknownCharge};
+  if (stored->method == PaymentMethod::kExternal) return {Outcome::kNotAuthorized};
   const std::string& currency = stored->amount.currency;
   if (command.amount.has_value() && stored->state != ChargeState::kVoided && command.amount->currency != currency) {
     return {Outcome::kCurrencyMismatch};
@@ -73,7 +75,7 @@ ActionResult Apply(Work& work, const CaptureCommand& command) {
       return {Outcome::kExpired};
     case ChargeState::kRefused:
       return {Outcome::kRefused};
-    case ChargeState::kAwaiting:
+    case ChargeState::kAwaiting:  // of external payments
       return {Outcome::kNotAuthorized};
     case ChargeState::kVoided:
       return {Outcome::kVoided};

@@ -45,7 +45,7 @@ Difference Classify(Group& group, const StatementLine& line) {
   const bool repeated = std::any_of(group.taken.begin(), group.taken.end(),
                                     [&](const LedgerEntry* e) { return e->amount == line.amount; });
   if (repeated) return Of(DifferenceClass::kDuplicate, &line, nullptr);
-  const LedgerEntry* other = Take(group, [](const LedgerEntry* e) { return e->due; });
+  const LedgerEntry* other = Take(group, [](const LedgerEntry* e) { return e->due || e->dismissed; });
   if (other != nullptr) return Of(DifferenceClass::kAmountDiffers, &line, other);
   const bool charged_again = line.kind == ProviderKind::kCharge && !group.taken.empty();
   return Of(charged_again ? DifferenceClass::kDuplicate : DifferenceClass::kMissingHere, &line, nullptr);

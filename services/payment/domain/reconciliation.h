@@ -40,8 +40,9 @@ struct LedgerEntry {
   std::string reference = {};
   ProviderKind kind = ProviderKind::kCharge;
   Money amount = {};
-  bool taken = false;  // matched with another line, or an operator has decided about it
-  bool due = false;    // the statement should have it: of its period, and not told as missing in another statement
+  bool taken = false;      // matched with another line, or an operator has decided about it
+  bool due = false;        // the statement should have it: of its period, and not told as missing in another statement
+  bool dismissed = false;  // told as missing, which an operator dismissed: a later statement may have it still
 };
 
 struct Difference {

@@ -64,9 +64,7 @@ ActionResult Apply(Work& work, const RefundCommand& command) {
   }
   if (command.refund_id.empty()) return RefundAll(work, command);
   const Charge* charge = work.Find(command.order_id);
-  if (charge == nullptr) return {Outcome::kUnknownCharge};
-  if (charge->state == ChargeState::kRefunded) return {Outcome::kRefunded};
-  if (charge->state != ChargeState::kCharged) return {Outcome::kUnknownCharge};
+  if (const Outcome outcome = CheckCaptured(charge); outcome != Outcome::kDone) return {outcome};
   const std::int64_t left = charge->captured - charge->refunded;
   if (!command.amount.has_value()) return Make(work, command, left);
   if (command.amount->currency != charge->amount.currency) return {Outcome::kCurrencyMismatch};

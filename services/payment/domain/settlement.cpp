@@ -7,13 +7,11 @@ namespace flotilla::payment {
 
 ActionResult Apply(Work& work, const SettleCommand& command) {
   const Charge* stored = work.Find(command.order_id);
-  if (stored == nullptr) return {Outcome::kUnknownCharge};
-  const std::string& currency = stored->amount.currency;
-  if (stored->settled > 0) return {.amount = {currency, stored->settled}};
-  if (stored->state == ChargeState::kRefunded) return {Outcome::kRefunded};
-  if (stored->state != ChargeState::kCharged) return {Outcome::kUnknownCharge};
+  if (stored != nullptr && stored->settled > 0) return {.amount = {stored->amount.currency, stored->settled}};
+  if (const Outcome outcome = CheckCaptured(stored); outcome != Outcome::kDone) return {outcome};
 
   Charge& charge = work.Change(command.order_id);
+  const std::string& currency = charge.amount.currency;
   charge.settled = charge.captured - charge.refunded;
   const auto share = static_cast<std::int64_t>(absl::int128(charge.settled) * work.split.basis_points / 10000);
   charge.fee = std::min(charge.settled, std::max(share, work.split.minimum_fee));

@@ -33,6 +33,9 @@ const Statement kSystemAccounts = {"system_accounts", R"(
     SELECT s.kind, a.currency, a.account_id
     FROM unnest($1::text[], $2::smallint[]) AS s(owner, kind) JOIN account a ON a.owner = s.owner AND a.kind = s.kind)"};
 
+const Statement kReadAccounts = {"read_accounts", R"(
+    SELECT currency, balance FROM account WHERE account_id = ANY($1::bigint[]))"};
+
 const Statement kLockAccounts = {"lock_accounts", R"(
     SELECT account_id, balance FROM account WHERE account_id = ANY($1::bigint[])
     ORDER BY account_id FOR NO KEY UPDATE)"};
@@ -65,6 +68,18 @@ Wallets ReadWallets(Transaction& transaction, const absl::flat_hash_set<WalletKe
 
 Wallets LockWallets(Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys) {
   return Select(transaction, kLockWallets, keys);
+}
+
+absl::flat_hash_map<std::string, std::int64_t> ReadProviderBalances(Transaction& transaction,
+                                                                    const absl::flat_hash_set<std::string>& currencies,
+                                                                    const SystemAccounts& system) {
+  std::set<std::int64_t> ids;
+  for (const std::string& currency : currencies) ids.insert(system.Find(AccountKind::kProvider, currency));
+  absl::flat_hash_map<std::string, std::int64_t> balances;
+  for (const auto& row : transaction.Run(kReadAccounts, NumberColumn(ids, [](std::int64_t id) { return id; }))) {
+    balances.emplace(row[0].c_str(), row[1].as<std::int64_t>());
+  }
+  return balances;
 }
 
 absl::flat_hash_map<std::int64_t, std::int64_t> LockAccounts(Transaction& transaction,

@@ -18,6 +18,10 @@ namespace flotilla::payment {
 // Those that exist.
 Wallets ReadWallets(postgres::Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys);
 Wallets LockWallets(postgres::Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys);
+// What the provider owes, by currency: not locked, so several instances may go beyond a limit by a batch each.
+absl::flat_hash_map<std::string, std::int64_t> ReadProviderBalances(postgres::Transaction& transaction,
+                                                                    const absl::flat_hash_set<std::string>& currencies,
+                                                                    const SystemAccounts& system);
 // Any accounts, by id; their balances by account id.
 absl::flat_hash_map<std::int64_t, std::int64_t> LockAccounts(postgres::Transaction& transaction,
                                                              const std::set<std::int64_t>& ids);

@@ -16,7 +16,9 @@ using postgres::Statement;
 using postgres::Transaction;
 
 const Statement kExpired = {"expired_charges", R"(
-    SELECT order_id FROM charge WHERE state IN (5, 6) AND expires_at <= now() ORDER BY expires_at LIMIT $1::int)"};
+    SELECT order_id FROM charge
+    WHERE state IN (5, 6) AND expires_at <= 'epoch'::timestamptz + $1::bigint * interval '1 microsecond'
+    ORDER BY expires_at LIMIT $2::int)"};
 
 // What a batch asks for, in the shapes that are loaded.
 struct Wanted {
@@ -63,7 +65,10 @@ void Load(Transaction& transaction, const Wanted& wanted, Work& work) {
   }
   LockCharges(transaction, std::vector<std::string>(orders.begin(), orders.end()), work);
   // After the locks: who held one may have written these.
-  if (!wanted.provider_events.empty()) ReadProviderEvents(transaction, wanted.provider_events, work);
+  if (!wanted.provider_events.empty()) {
+    ReadProviderEvents(transaction, wanted.provider_events, work);
+    ReadDisputes(transaction, wanted.provider_events, work);
+  }
   if (!wanted.refunds.empty()) ReadRefunds(transaction, wanted.refunds, work);
 
   absl::flat_hash_set<std::string> currencies(wanted.currencies.begin(), wanted.currencies.end());
@@ -77,6 +82,7 @@ void Load(Transaction& transaction, const Wanted& wanted, Work& work) {
     accounts.insert(wallet.account_id);
   }
   LearnSystem(transaction, currencies, system);
+  if (!wanted.references.empty()) work.provider_balances = ReadProviderBalances(transaction, currencies, system);
   for (const std::string& currency : wanted.currencies) {
     if (system.Find(AccountKind::kProvider, currency) != 0) continue;
     OpenAccounts(transaction, {currency}, {});
@@ -114,6 +120,7 @@ bool Write(Transaction& transaction, std::span<ActionResult> results, Work& work
   if (!work.new_provider_events.empty() && !InsertProviderEvents(transaction, work.new_provider_events)) return false;
   if (!updates.empty()) UpdateCharges(transaction, updates, work.charges);
   if (!work.new_refunds.empty()) InsertRefunds(transaction, work.new_refunds);
+  if (!work.new_disputes.empty()) InsertDisputes(transaction, work.new_disputes);
   if (!work.told.empty()) {
     std::vector<events::Event> events;
     for (const Work::Told& told : work.told) events.push_back(EventOf(told, work.charges.at(told.order_id), work.now));
@@ -153,11 +160,12 @@ absl::StatusOr<std::vector<ActionResult>> ActionStore::Apply(std::span<const Act
   return results;
 }
 
-absl::StatusOr<std::vector<std::string>> ActionStore::Expired(int limit) {
+absl::StatusOr<std::vector<std::string>> ActionStore::Expired(absl::Time now, int limit) {
   std::vector<std::string> orders;
   const absl::Status status = session_.Read([&](Transaction& transaction) {
     orders.clear();
-    for (const auto& row : transaction.Run(kExpired, limit)) orders.emplace_back(row[0].c_str());
+    for (const auto& row : transaction.Run(kExpired, absl::ToUnixMicros(now), limit))
+      orders.emplace_back(row[0].c_str());
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

@@ -20,8 +20,9 @@ class ActionStore {
   // Everything may be asked again: a repeat gets the first answer. `told` (may be null): what was told in events, for
   // metrics and logs.
   absl::StatusOr<std::vector<ActionResult>> Apply(std::span<const Action> actions, std::vector<Work::Told>* told);
-  // Orders whose authorization or wait has run out, oldest first.
-  absl::StatusOr<std::vector<std::string>> Expired(int limit);
+  // Orders whose authorization or wait has run out by `now`, oldest first. The caller's clock, as in Apply: by the
+  // database's, what Apply finds too early would be found again and again.
+  absl::StatusOr<std::vector<std::string>> Expired(absl::Time now, int limit);
 
  private:
   postgres::Session session_;

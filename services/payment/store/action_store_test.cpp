@@ -1,11 +1,14 @@
 #include "payment/store/action_store.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <random>
 #include <thread>
 
 #include "absl/time/clock.h"
 #include "payment/store/store_fixture.h"
+#include "testing/eventually.h"
 
 namespace flotilla::payment {
 namespace {
@@ -71,17 +74,18 @@ TEST_F(ActionStoreTest, AHotChargeIsRefundedInPartsAndSplit) {
 TEST_F(ActionStoreTest, WhatHasRunOutOfTimeIsFoundAndEnded) {
   const std::string user = User(100);
   const std::string held = NewOrder(), awaited = NewOrder(), later = NewOrder();
-  const absl::Time soon = absl::Now() + absl::Milliseconds(1);
+  const absl::Time soon = absl::Now() + absl::Milliseconds(200);
   Do(AuthorizeCommand{held, user, {"EUR", 40}, soon});
   Do(AwaitCommand{awaited, user, {"EUR", 40}, soon, "ref-expiring"});
   Do(AuthorizeCommand{later, user, {"EUR", 40}, kLater});
-  std::vector<std::string> expired;
-  while (expired.size() < 2) expired = *actions_.Expired(10);
-  EXPECT_THAT(expired, testing::UnorderedElementsAre(held, awaited));
+  // By the caller's clock, whatever the database's says.
+  EXPECT_TRUE(actions_.Expired(soon - absl::Milliseconds(1), 10)->empty());
+  EXPECT_THAT(*actions_.Expired(soon, 10), testing::UnorderedElementsAre(held, awaited));
+  absl::SleepFor(soon - absl::Now());
   std::vector<Work::Told> told;
   const std::vector<Action> actions = {ExpireCommand{held}, ExpireCommand{awaited}, ExpireCommand{later}};
   ASSERT_TRUE(actions_.Apply(actions, &told).ok());
-  EXPECT_TRUE(actions_.Expired(10)->empty());
+  EXPECT_TRUE(actions_.Expired(absl::Now(), 10)->empty());
   EXPECT_EQ(Balance(user), 60);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].notice, Notice::kExpired);
@@ -113,6 +117,125 @@ TEST_F(ActionStoreTest, ACallbackTakesEffectOnceWithItsEventInTheSameTransaction
   EXPECT_EQ(Query("SELECT balance FROM account WHERE kind = 7 AND currency = 'CHF'"), -70);
   EXPECT_EQ(Refund(order), 70);
   EXPECT_EQ(Query("SELECT balance FROM account WHERE kind = 7 AND currency = 'CHF'"), 0);
+}
+
+TEST_F(ActionStoreTest, AWordOfAnotherAmountIsToldOnceAcrossInstances) {
+  const std::string order = NewOrder();
+  Do(AwaitCommand{order, "guest", {"EUR", 70}, kLater, "ref-wrong"});
+  const Action wrong = CallbackCommand{"evt-wrong", "ref-wrong", true, {"EUR", 71}};
+  ActionStore other(database_->options(), {});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Do(wrong).outcome, Outcome::kAmountMismatch);
+    EXPECT_EQ(other.Apply({&wrong, 1}, nullptr)->front().outcome, Outcome::kAmountMismatch);
+  }
+  EXPECT_EQ(Query("SELECT count(*) FROM event WHERE type = 'payment.wrong_amount' AND stream_id = '" + order + "'"), 1);
+  EXPECT_EQ(Query("SELECT count(*) FROM provider_dispute WHERE event_id = 'evt-wrong'"), 1);
+  EXPECT_EQ(Do(CallbackCommand{"evt-wrong", "ref-wrong", true, {"EUR", 70}}).outcome, Outcome::kDone);
+  EXPECT_EQ(Refund(order), 70);
+}
+
+// At the ledger's limit one is refused, and those in its batch go on.
+TEST_F(ActionStoreTest, APaymentThatTheLedgerCannotHoldDoesNotHoldUpItsBatch) {
+  const std::string first = NewOrder(), second = NewOrder();
+  Do(AwaitCommand{first, "guest", {"SEK", kMaxAmount}, kLater, "ref-first"});
+  Do(AwaitCommand{second, "guest", {"SEK", kMaxAmount}, kLater, "ref-second"});
+  const std::string move =
+      "WITH moved AS (UPDATE account SET balance = balance + CASE kind WHEN 7 THEN -1 ELSE 1 END * ";
+  const std::string where = " WHERE currency = 'SEK' AND kind IN (3, 7) RETURNING 1) SELECT count(*) FROM moved";
+  Query(absl::StrCat(move, kMostOwed - kMaxAmount, where));
+  const std::vector<Action> words = {CallbackCommand{"evt-first", "ref-first", true, {"SEK", kMaxAmount}},
+                                     CallbackCommand{"evt-second", "ref-second", true, {"SEK", kMaxAmount}},
+                                     VoidCommand{NewOrder()}};
+  const auto results = actions_.Apply(words, nullptr);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0].outcome, Outcome::kDone);
+  EXPECT_EQ((*results)[1].outcome, Outcome::kBalanceLimit);
+  EXPECT_EQ((*results)[2].outcome, Outcome::kDone);
+  EXPECT_EQ(Refund(first), kMaxAmount);
+  EXPECT_EQ(Do(words[1]).outcome, Outcome::kDone);
+  EXPECT_EQ(Refund(second), kMaxAmount);
+  Query(absl::StrCat(move, -(kMostOwed - kMaxAmount), where));
+}
+
+// A refund that had to wait for the charge's row while another instance took the provider's word.
+TEST_F(ActionStoreTest, ARefundThatWaitedForTheWordKnowsWhoPaid) {
+  const std::string order = NewOrder();
+  Do(AwaitCommand{order, "guest", {"DKK", 10}, kLater, "ref-waited"});
+  pqxx::connection connection(database_->options().uri);
+  pqxx::work word(connection);
+  word.exec(absl::StrCat(R"(
+      WITH paid AS (
+        INSERT INTO transfer (kind, debit_account, credit_account, amount, currency, reference)
+        SELECT 7, p.account_id, e.account_id, 10, 'DKK', ')",
+                         order, R"(' FROM account p JOIN account e USING (currency)
+        WHERE p.kind = 7 AND e.kind = 2 AND currency = 'DKK' RETURNING *),
+      moved AS (
+        UPDATE account a SET balance = balance + CASE a.account_id WHEN paid.debit_account THEN -10 ELSE 10 END
+        FROM paid WHERE a.account_id IN (paid.debit_account, paid.credit_account))
+      UPDATE charge SET state = 1, captured = 10, transfer_id = paid.transfer_id
+      FROM paid WHERE order_id = ')",
+                         order, "'"));
+  std::thread refund([&] { EXPECT_EQ(Refund(order), 10); });
+  EXPECT_TRUE(Eventually([] {
+    return Query(
+               "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = "
+               "'Lock'") == 1;
+  }));
+  word.commit();
+  refund.join();
+  EXPECT_EQ(Query("SELECT balance FROM account WHERE kind = 7 AND currency = 'DKK'"), 0);
+}
+
+// The provider's word meets the deadline, or a void, in another instance: one of both comes first, and the money is
+// where it belongs.
+TEST_F(ActionStoreTest, AWordThatMeetsTheDeadlineOrAVoidIsTakenOrGoesBack) {
+  constexpr int kOrders = 300;
+  std::vector<std::string> orders;
+  std::vector<Action> asks;
+  const absl::Time deadline = absl::Now() + absl::Milliseconds(600);
+  for (int i = 0; i < kOrders; ++i) {
+    orders.push_back(NewOrder());
+    asks.emplace_back(AwaitCommand{orders.back(), "guest", {"NOK", 10}, deadline, "ref-" + orders.back()});
+  }
+  ASSERT_TRUE(actions_.Apply(asks, nullptr).ok());
+  // Each store goes through the orders in an order of its own; every third one is voided.
+  const auto run = [&](unsigned seed, const std::function<Action(int)>& make) {
+    ActionStore store(database_->options(), {});
+    std::vector<int> numbers(kOrders);
+    std::iota(numbers.begin(), numbers.end(), 0);
+    std::shuffle(numbers.begin(), numbers.end(), std::minstd_rand(seed));
+    for (const int number : numbers) {
+      const Action action = make(number);
+      const auto results = store.Apply({&action, 1}, nullptr);
+      ASSERT_TRUE(results.ok()) << results.status();
+    }
+  };
+  absl::SleepFor(deadline - absl::Milliseconds(200) - absl::Now());
+  std::thread words([&] {
+    run(1, [&](int n) -> Action { return CallbackCommand{"evt-" + orders[n], "ref-" + orders[n], true, {"NOK", 10}}; });
+  });
+  std::thread sweeper([&] {
+    ActionStore store(database_->options(), {});
+    for (int i = 0; i < 100; ++i) {
+      std::vector<Action> expiries;
+      const std::vector<std::string> expired = *store.Expired(absl::Now(), 20);
+      for (const std::string& order : expired) expiries.emplace_back(ExpireCommand{order});
+      EXPECT_TRUE(store.Apply(expiries, nullptr).ok());
+    }
+  });
+  run(2, [&](int n) -> Action {
+    if (n % 3 == 0) return VoidCommand{orders[n]};
+    return ExpireCommand{orders[n]};
+  });
+  words.join();
+  sweeper.join();
+  const std::int64_t taken = Query("SELECT count(*) FROM charge WHERE currency = 'NOK' AND state = 1");
+  const std::int64_t back = Query("SELECT count(*) FROM charge WHERE currency = 'NOK' AND state = 3");
+  EXPECT_EQ(taken + back, kOrders);
+  EXPECT_EQ(Query("SELECT count(*) FROM event WHERE type = 'payment.late_refunded' AND stream_id IN "
+                  "(SELECT order_id::text FROM charge WHERE currency = 'NOK')"),
+            back);
+  EXPECT_EQ(Query("SELECT -balance FROM account WHERE kind = 7 AND currency = 'NOK'"), 10 * taken);
 }
 
 // The promise of the issue: 500 random payments, each refunded twice at once, are exactly 500 refunds.

@@ -1,5 +1,7 @@
 #include "payment/store/charge_rows.h"
 
+#include <tuple>
+
 #include "payment/store/rows.h"
 
 namespace flotilla::payment {
@@ -10,11 +12,12 @@ using postgres::Statement;
 using postgres::Transaction;
 
 const Statement kLockCharges = {"lock_charges", R"(
-    SELECT c.order_id, c.state, c.method, c.user_id, c.amount, c.currency, c.captured, c.refunded, c.settled, c.fee,
-           c.fee_refunded, c.reason, c.provider_reference, (extract(epoch FROM c.expires_at) * 1000000)::bigint,
-           c.transfer_id, t.debit_account, c.event_count
-    FROM charge c LEFT JOIN transfer t ON t.transfer_id = c.transfer_id
-    WHERE c.order_id = ANY($1::uuid[]) ORDER BY c.order_id FOR NO KEY UPDATE OF c)"};
+    SELECT order_id, state, method, user_id, amount, currency, captured, refunded, settled, fee, fee_refunded, reason,
+           provider_reference, (extract(epoch FROM expires_at) * 1000000)::bigint, transfer_id, event_count
+    FROM charge WHERE order_id = ANY($1::uuid[]) ORDER BY order_id FOR NO KEY UPDATE)"};
+
+const Statement kReadPayers = {"read_payers", R"(
+    SELECT transfer_id, debit_account FROM transfer WHERE transfer_id = ANY($1::bigint[]))"};
 
 const Statement kReadReferences = {"read_references", R"(
     SELECT provider_reference, order_id FROM charge WHERE provider_reference = ANY($1::text[]))"};
@@ -26,6 +29,9 @@ const Statement kReadRefunds = {"read_refunds", R"(
 
 const Statement kReadProviderEvents = {"read_provider_events", R"(
     SELECT event_id, order_id, succeeded, amount, currency FROM provider_event WHERE event_id = ANY($1::text[]))"};
+
+const Statement kReadDisputes = {"read_disputes", R"(
+    SELECT event_id, order_id, succeeded, amount, currency FROM provider_dispute WHERE event_id = ANY($1::text[]))"};
 
 const Statement kInsertTransfers = {"insert_transfers", R"(
     WITH input AS MATERIALIZED (
@@ -65,13 +71,17 @@ const Statement kInsertRefunds = {"insert_refunds", R"(
     INSERT INTO refund (order_id, refund_id, amount, currency, transfer_id)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bpchar[], $5::bigint[]))"};
 
-const Statement kInsertProviderEvents = {"insert_provider_events", R"(
-    INSERT INTO provider_event (event_id, order_id, succeeded, amount, currency)
+#define INSERT_WORDS(table) \
+  "INSERT INTO " table      \
+  R"( (event_id, order_id, succeeded, amount, currency)
     SELECT event_id, order_id, succeeded <> 0, amount, currency
     FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[], $5::bpchar[])
       AS i(event_id, order_id, succeeded, amount, currency)
-    ORDER BY event_id
-    ON CONFLICT (event_id) DO NOTHING)"};
+    ORDER BY event_id)"
+const Statement kInsertProviderEvents = {"insert_provider_events",
+                                         INSERT_WORDS("provider_event") " ON CONFLICT (event_id) DO NOTHING"};
+const Statement kInsertDisputes = {"insert_disputes", INSERT_WORDS("provider_dispute")};
+#undef INSERT_WORDS
 
 Charge FromRow(const pqxx::row& row) {
   return {.state = static_cast<ChargeState>(row[1].as<int>()),
@@ -87,8 +97,7 @@ Charge FromRow(const pqxx::row& row) {
           .reference = row[12].c_str(),
           .expires_at = row[13].is_null() ? absl::InfinitePast() : absl::FromUnixMicros(row[13].as<std::int64_t>()),
           .transfer_id = row[14].as<std::int64_t>(0),
-          .payer_account = row[15].as<std::int64_t>(0),
-          .event_count = row[16].as<int>()};
+          .event_count = row[15].as<int>()};
 }
 
 // The columns of some of the charges.
@@ -110,11 +119,38 @@ class Columns {
   std::vector<const Charge*> charges_;
 };
 
+ProviderWord Word(const pqxx::row& row) {
+  return {row[0].c_str(), {row[1].c_str(), row[2].as<bool>(), {row[4].c_str(), row[3].as<std::int64_t>()}}};
+}
+
+auto WordColumns(std::span<const ProviderWord> words) {
+  return std::tuple(
+      TextColumn(words, [](const ProviderWord& w) -> std::string_view { return w.first; }),
+      TextColumn(words, [](const ProviderWord& w) -> std::string_view { return w.second.order_id; }),
+      NumberColumn(words, [](const ProviderWord& w) { return w.second.succeeded; }),
+      NumberColumn(words, [](const ProviderWord& w) { return w.second.amount.minor_units; }),
+      TextColumn(words, [](const ProviderWord& w) -> std::string_view { return w.second.amount.currency; }));
+}
+
 }  // namespace
 
 void LockCharges(Transaction& transaction, std::span<const std::string> order_ids, Work& work) {
   for (const auto& row : transaction.Run(kLockCharges, Array(order_ids))) {
     work.charges.emplace(row[0].c_str(), FromRow(row));
+  }
+  // By a look of its own: had the lock to be waited for, a join would know the new row of the charge, but not the
+  // transfer that was made with it.
+  std::vector<std::int64_t> transfers;
+  for (const auto& [order_id, charge] : work.charges) {
+    if (charge.transfer_id != 0) transfers.push_back(charge.transfer_id);
+  }
+  if (transfers.empty()) return;
+  absl::flat_hash_map<std::int64_t, std::int64_t> payers;
+  for (const auto& row : transaction.Run(kReadPayers, Array(transfers))) {
+    payers.emplace(row[0].as<std::int64_t>(), row[1].as<std::int64_t>());
+  }
+  for (auto& [order_id, charge] : work.charges) {
+    if (charge.transfer_id != 0) charge.payer_account = payers.at(charge.transfer_id);
   }
 }
 
@@ -135,10 +171,11 @@ void ReadRefunds(Transaction& transaction, std::span<const RefundKey> keys, Work
 }
 
 void ReadProviderEvents(Transaction& transaction, std::span<const std::string> event_ids, Work& work) {
-  for (const auto& row : transaction.Run(kReadProviderEvents, Array(event_ids))) {
-    work.provider_events.emplace(
-        row[0].c_str(), ProviderEvent{row[1].c_str(), row[2].as<bool>(), {row[4].c_str(), row[3].as<std::int64_t>()}});
-  }
+  for (const auto& row : transaction.Run(kReadProviderEvents, Array(event_ids))) work.provider_events.insert(Word(row));
+}
+
+void ReadDisputes(Transaction& transaction, std::span<const std::string> event_ids, Work& work) {
+  for (const auto& row : transaction.Run(kReadDisputes, Array(event_ids))) work.disputes.insert(Word(row));
 }
 
 std::vector<std::int64_t> InsertTransfers(Transaction& transaction, std::span<const Transfer> transfers) {
@@ -198,15 +235,14 @@ void InsertRefunds(Transaction& transaction, const std::map<RefundKey, Refund>& 
                     NumberColumn(refunds, [](const Row& r) { return r.second.transfer_id; }));
 }
 
-bool InsertProviderEvents(Transaction& transaction, std::span<const std::pair<std::string, ProviderEvent>> events) {
-  using Row = std::pair<std::string, ProviderEvent>;
-  const auto inserted = transaction.Run(
-      kInsertProviderEvents, TextColumn(events, [](const Row& r) -> std::string_view { return r.first; }),
-      TextColumn(events, [](const Row& r) -> std::string_view { return r.second.order_id; }),
-      NumberColumn(events, [](const Row& r) { return r.second.succeeded; }),
-      NumberColumn(events, [](const Row& r) { return r.second.amount.minor_units; }),
-      TextColumn(events, [](const Row& r) -> std::string_view { return r.second.amount.currency; }));
-  return inserted.affected_rows() == events.size();
+bool InsertProviderEvents(Transaction& transaction, std::span<const ProviderWord> words) {
+  const auto inserted = std::apply(
+      [&](const auto&... column) { return transaction.Run(kInsertProviderEvents, column...); }, WordColumns(words));
+  return inserted.affected_rows() == words.size();
+}
+
+void InsertDisputes(Transaction& transaction, std::span<const ProviderWord> words) {
+  std::apply([&](const auto&... column) { transaction.Defer(kInsertDisputes, column...); }, WordColumns(words));
 }
 
 }  // namespace flotilla::payment

@@ -1,5 +1,5 @@
-// Within this room: the tables charge, refund, provider_event and transfer, for actions. All take part in the caller's
-// transaction.
+// Within this room: the tables charge, refund, provider_event, provider_dispute and transfer, for actions. All take
+// part in the caller's transaction.
 #pragma once
 
 #include <span>
@@ -17,6 +17,7 @@ void LockCharges(postgres::Transaction& transaction, std::span<const std::string
 void ReadReferences(postgres::Transaction& transaction, std::span<const std::string> references, Work& work);
 void ReadRefunds(postgres::Transaction& transaction, std::span<const RefundKey> keys, Work& work);
 void ReadProviderEvents(postgres::Transaction& transaction, std::span<const std::string> event_ids, Work& work);
+void ReadDisputes(postgres::Transaction& transaction, std::span<const std::string> event_ids, Work& work);
 
 // Inserts the transfers and returns their ids, in order.
 std::vector<std::int64_t> InsertTransfers(postgres::Transaction& transaction, std::span<const Transfer> transfers);
@@ -25,7 +26,8 @@ bool InsertCharges(postgres::Transaction& transaction, std::span<const std::stri
 void UpdateCharges(postgres::Transaction& transaction, std::span<const std::string> order_ids, const Charges& charges);
 void InsertRefunds(postgres::Transaction& transaction, const std::map<RefundKey, Refund>& refunds);
 // False where another transaction made one of them meanwhile.
-bool InsertProviderEvents(postgres::Transaction& transaction,
-                          std::span<const std::pair<std::string, ProviderEvent>> events);
+bool InsertProviderEvents(postgres::Transaction& transaction, std::span<const ProviderWord> words);
+// Of charges that are locked, so nobody else writes the same.
+void InsertDisputes(postgres::Transaction& transaction, std::span<const ProviderWord> words);
 
 }  // namespace flotilla::payment

@@ -48,9 +48,9 @@ TEST_F(LedgerStoreTest, ARepeatedChargeIsTheFirstAnswer) {
   EXPECT_GT(first.transfer_id, 0);
   EXPECT_EQ(Charge(command).transfer_id, first.transfer_id);
   EXPECT_EQ(Balance(user), 40);
-  EXPECT_EQ(Charge({command.order_id, user, {"EUR", 61}}).outcome, ChargeOutcome::kMismatch);
-  EXPECT_EQ(Charge({command.order_id, user, {"JPY", 60}}).outcome, ChargeOutcome::kMismatch);
-  EXPECT_EQ(Charge({command.order_id, User(100), {"EUR", 60}}).outcome, ChargeOutcome::kMismatch);
+  EXPECT_EQ(Charge({command.order_id, user, {"EUR", 61}}).outcome, ChargeOutcome::kOtherAmount);
+  EXPECT_EQ(Charge({command.order_id, user, {"JPY", 60}}).outcome, ChargeOutcome::kOtherAmount);
+  EXPECT_EQ(Charge({command.order_id, User(100), {"EUR", 60}}).outcome, ChargeOutcome::kOtherUser);
 }
 
 TEST_F(LedgerStoreTest, OneBatchHoldsEveryOutcome) {

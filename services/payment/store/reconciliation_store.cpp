@@ -1,15 +1,17 @@
 #include "payment/store/reconciliation_store.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "payment/codec/codec.h"
-#include "payment/domain/journal.h"
 #include "payment/store/accounts.h"
 #include "payment/store/charge_rows.h"
+#include "payment/store/reconciliation_lock.h"
 #include "payment/store/rows.h"
+#include "payment/store/statement_store.h"
 
 namespace flotilla::payment {
 namespace {
@@ -17,20 +19,6 @@ namespace {
 using Sql = postgres::Statement;
 using postgres::Transaction;
 
-const Sql kInsertStatement = {"insert_statement", R"(
-    INSERT INTO provider_statement (statement_id, period_start, period_end, digest, lines)
-    VALUES ($1, to_timestamp($2::bigint / 1e6), to_timestamp($3::bigint / 1e6), $4::bytea, $5::int)
-    ON CONFLICT (statement_id) DO NOTHING)"};
-const Sql kDigest = {"statement_digest", "SELECT digest FROM provider_statement WHERE statement_id = $1"};
-const Sql kInsertLines = {"insert_statement_lines", R"(
-    INSERT INTO statement_line (statement_id, line, provider_reference, kind, amount, currency, occurred_at)
-    SELECT $1, line, reference, kind, amount, currency, to_timestamp(occurred_us / 1e6)
-    FROM unnest($2::int[], $3::text[], $4::smallint[], $5::bigint[], $6::bpchar[], $7::bigint[])
-      AS i(line, reference, kind, amount, currency, occurred_us))"};
-
-// Resolve and Reconcile decide over one picture, and two statements may want the same entry.
-const Sql kLock = {"lock_reconciliation",
-                   "SELECT pg_advisory_xact_lock(hashtextextended('flotilla reconciliation', 0))"};
 const Sql kStatement = {"reconcile_statement", R"(
     SELECT lines, state FROM provider_statement WHERE statement_id = $1)"};
 const Sql kLines = {"reconcile_lines", R"(
@@ -61,12 +49,14 @@ const Sql kEntries = {"reconcile_entries", R"(
       FROM wanted w JOIN charge c ON c.order_id = w.order_id AND c.method = 2
       JOIN refund r ON r.order_id = c.order_id)
     SELECT e.provider_reference, e.kind, e.transfer_id, e.amount, e.currency,
-           EXISTS (SELECT 1 FROM statement_line l WHERE l.transfer_id = e.transfer_id)
-             OR EXISTS (SELECT 1 FROM difference d WHERE d.transfer_id = e.transfer_id AND d.state IN (3, 4)),
+           EXISTS (SELECT 1 FROM statement_line l WHERE l.transfer_id = e.transfer_id) OR coalesce(d.decided, false),
            e.created_at >= p.period_start AND e.created_at < p.period_end
-             AND NOT EXISTS (SELECT 1 FROM difference d
-                             WHERE d.transfer_id = e.transfer_id AND d.state = 1 AND d.statement_id <> $1)
-    FROM entry e CROSS JOIN period p
+             AND NOT coalesce(d.told_elsewhere OR d.dismissed, false),
+           coalesce(d.dismissed AND NOT d.told_elsewhere, false)
+    FROM entry e CROSS JOIN period p, LATERAL (
+      SELECT bool_or(state = 3 OR state = 4 AND class <> 2) AS decided, bool_or(state = 4 AND class = 2) AS dismissed,
+             bool_or(state = 1 AND statement_id <> $1) AS told_elsewhere
+      FROM difference WHERE transfer_id = e.transfer_id) d
     ORDER BY e.transfer_id)"};
 
 const Sql kMatch = {"match_lines", R"(
@@ -90,16 +80,11 @@ const Sql kInsertDifferences = {"insert_differences", R"(
         AND coalesce(d.transfer_id, 0) = i.transfer_id))"};
 const Sql kFinish = {"finish_reconciliation", R"(
     UPDATE provider_statement s
-    SET reconciled_at = now(), state = CASE WHEN d.open = 0 THEN 2 ELSE 1 END, event_count = event_count + $2::int
+    SET reconciled_at = now(), attempted_at = now(), attempts = 0, error = '', state = CASE WHEN d.open = 0 THEN 2 ELSE 1 END, event_count = event_count + $2::int
     FROM (SELECT count(*) FILTER (WHERE state = 1) AS open FROM difference WHERE statement_id = $1) d
     WHERE s.statement_id = $1
     RETURNING d.open, s.event_count,
               (SELECT count(*) FROM statement_line WHERE statement_id = $1 AND transfer_id IS NOT NULL))"};
-const Sql kDue = {"due_statement", R"(
-    SELECT statement_id FROM provider_statement
-    WHERE state = 1 AND (reconciled_at IS NULL OR reconciled_at <= now() - make_interval(secs => $1::float8))
-    ORDER BY reconciled_at NULLS FIRST LIMIT 1)"};
-
 #define DIFFERENCE_COLUMNS                                                                                     \
   "d.difference_id, d.statement_id, d.class, coalesce(d.line, 0), coalesce(d.transfer_id, 0), "                \
   "d.provider_reference, d.kind, d.theirs, d.ours, d.currency, d.state, coalesce(d.operator, ''), "            \
@@ -120,20 +105,6 @@ const Sql kResolve = {"resolve_difference", R"(
     UPDATE difference SET state = $2::smallint, operator = $3, note = $4, correction_id = nullif($5::bigint, 0),
       closed_at = now()
     WHERE difference_id = $1::bigint)"};
-
-std::string Digest(const ProviderStatement& statement) {
-  BlockHash hash("");
-  hash.Add(absl::StrCat(absl::ToUnixMicros(statement.start)));
-  hash.Add(absl::StrCat(absl::ToUnixMicros(statement.end)));
-  for (const StatementLine& line : statement.lines) {
-    hash.Add(line.reference);
-    hash.Add(absl::StrCat(static_cast<int>(line.kind)));
-    hash.Add(absl::StrCat(line.amount.minor_units));
-    hash.Add(line.amount.currency);
-    hash.Add(absl::StrCat(absl::ToUnixMicros(line.occurred_at)));
-  }
-  return hash.Finish();
-}
 
 std::vector<StatementLine> ReadLines(Transaction& transaction, const std::string& statement_id) {
   std::vector<StatementLine> lines;
@@ -158,7 +129,8 @@ std::vector<LedgerEntry> ReadEntries(Transaction& transaction, const std::string
                        .kind = static_cast<ProviderKind>(row[1].as<int>()),
                        .amount = {row[4].c_str(), row[3].as<std::int64_t>()},
                        .taken = row[5].as<bool>(),
-                       .due = row[6].as<bool>()});
+                       .due = row[6].as<bool>(),
+                       .dismissed = row[7].as<bool>()});
   }
   return entries;
 }
@@ -218,65 +190,43 @@ StoredDifference DifferenceOf(const pqxx::row& row) {
           .created_at = absl::FromUnixMicros(row[14].as<std::int64_t>())};
 }
 
-// The compensating transfer's id.
-std::int64_t Correct(Transaction& transaction, const StoredDifference& stored) {
+// The compensating transfer's id; nothing where it would lead an account too far below 0.
+std::optional<std::int64_t> Correct(Transaction& transaction, const StoredDifference& stored) {
   SystemAccounts system;
   const std::string& currency = stored.difference.currency;
   OpenAccounts(transaction, {currency}, {});  // a payment that is missing here may be the currency's first
   LearnSystem(transaction, {currency}, system);
+  const std::int64_t more = OwedMore(stored.difference);
+  const std::int64_t amount = more > 0 ? more : -more;
   const std::int64_t provider = system.Find(AccountKind::kProvider, currency);
   const std::int64_t world = system.Find(AccountKind::kWorld, currency);
-  const std::int64_t more = OwedMore(stored.difference);
+  const std::int64_t from = more > 0 ? provider : world;
+  if (LockAccounts(transaction, {from}).at(from) < amount - kMostOwed) return std::nullopt;
   const std::vector<Transfer> transfers = {{TransferKind::kCorrection,
-                                            more > 0 ? provider : world,
+                                            from,
                                             more > 0 ? world : provider,
-                                            {currency, more > 0 ? more : -more},
+                                            {currency, amount},
                                             absl::StrCat(stored.difference_id)}};
   const std::int64_t id = InsertTransfers(transaction, transfers).front();
   Post(transaction, Sum(transfers, system));
   return id;
 }
 
-postgres::Options Patient(postgres::Options options) {
-  options = postgres::Named(std::move(options), "reconciliation");
-  options.statement_timeout = absl::Seconds(30);  // a statement has up to 50,000 lines
-  return options;
-}
-
 }  // namespace
 
-ReconciliationStore::ReconciliationStore(postgres::Options options) : session_(Patient(std::move(options))) {}
-
-absl::Status ReconciliationStore::Import(const ProviderStatement& statement) {
-  const std::string digest = postgres::Bytes(Digest(statement));
-  const auto& lines = statement.lines;
-  return session_.Transact([&](Transaction& transaction) {
-    const bool is_new = transaction
-                            .Run(kInsertStatement, statement.statement_id, absl::ToUnixMicros(statement.start),
-                                 absl::ToUnixMicros(statement.end), digest, static_cast<int>(lines.size()))
-                            .affected_rows() == 1;
-    if (!is_new) {
-      const bool same = transaction.Run(kDigest, statement.statement_id)[0][0].c_str() == digest;
-      return same ? absl::OkStatus() : absl::AlreadyExistsError("the statement id was used for another content");
-    }
-    transaction.Run(kInsertLines, statement.statement_id, NumberColumn(lines, [](const auto& l) { return l.line; }),
-                    TextColumn(lines, [](const auto& l) -> std::string_view { return l.reference; }),
-                    NumberColumn(lines, [](const auto& l) { return l.kind; }),
-                    NumberColumn(lines, [](const auto& l) { return l.amount.minor_units; }),
-                    TextColumn(lines, [](const auto& l) -> std::string_view { return l.amount.currency; }),
-                    NumberColumn(lines, [](const auto& l) { return absl::ToUnixMicros(l.occurred_at); }));
-    return absl::OkStatus();
-  });
-}
+ReconciliationStore::ReconciliationStore(postgres::Options options) : session_(PatientOptions(std::move(options))) {}
 
 absl::StatusOr<Reconciled> ReconciliationStore::Reconcile(const std::string& statement_id) {
   Reconciled reconciled;
   const absl::Status status = session_.Transact([&](Transaction& transaction) -> absl::Status {
-    transaction.Run(kLock);
+    LockReconciliation(transaction);
     const pqxx::result statement = transaction.Run(kStatement, statement_id);
     if (statement.empty()) return absl::NotFoundError("no such statement");
     std::int64_t added = 0;
-    if (statement[0][1].as<int>() == 1) {
+    const auto state = static_cast<StatementState>(statement[0][1].as<int>());
+    reconciled = {.lines = statement[0][0].as<int>()};
+    if (state == StatementState::kWithdrawn) return absl::OkStatus();
+    if (state == StatementState::kOpen) {
       added = Write(transaction, statement_id, CompareNow(transaction, statement_id));
     }
     const pqxx::result end = transaction.Run(kFinish, statement_id, added > 0 ? 1 : 0);
@@ -295,18 +245,6 @@ absl::StatusOr<Reconciled> ReconciliationStore::Reconcile(const std::string& sta
   return reconciled;
 }
 
-absl::StatusOr<std::optional<std::string>> ReconciliationStore::Due(absl::Duration every) {
-  std::optional<std::string> due;
-  const absl::Status status = session_.Read([&](Transaction& transaction) {
-    due.reset();
-    const pqxx::result rows = transaction.Run(kDue, absl::ToDoubleSeconds(every));
-    if (!rows.empty()) due = rows[0][0].c_str();
-    return absl::OkStatus();
-  });
-  if (!status.ok()) return status;
-  return due;
-}
-
 absl::StatusOr<std::vector<StoredDifference>> ReconciliationStore::List(const DifferenceQuery& query) {
   std::vector<StoredDifference> differences;
   const absl::Status status = session_.Read([&](Transaction& transaction) {
@@ -323,25 +261,32 @@ absl::StatusOr<std::vector<StoredDifference>> ReconciliationStore::List(const Di
   return differences;
 }
 
-absl::StatusOr<StoredDifference> ReconciliationStore::Resolve(const Resolution& resolution) {
+absl::StatusOr<Resolved> ReconciliationStore::Resolve(const Resolution& resolution) {
   const DifferenceState wanted = resolution.correct ? DifferenceState::kCorrected : DifferenceState::kDismissed;
-  StoredDifference resolved;
+  Resolved resolved;
+  const auto refuse = [&](ResolutionOutcome outcome) {
+    resolved.outcome = outcome;
+    return absl::OkStatus();
+  };
   const absl::Status status = session_.Transact([&](Transaction& transaction) -> absl::Status {
-    transaction.Run(kLock);
+    resolved = {};
+    LockReconciliation(transaction);
     const pqxx::result rows = transaction.Run(kDifference, resolution.difference_id);
-    if (rows.empty()) return absl::NotFoundError("no such difference");
-    resolved = DifferenceOf(rows[0]);
-    if (resolved.state == wanted && resolved.note == resolution.note) return absl::OkStatus();
-    if (resolved.state != DifferenceState::kOpen) return absl::FailedPreconditionError("it is not open any more");
-    if (resolution.correct && !StillStands(transaction, resolved)) {
-      return absl::FailedPreconditionError("it is gone since it was listed");
+    if (rows.empty()) return refuse(ResolutionOutcome::kUnknown);
+    StoredDifference& stored = resolved.difference = DifferenceOf(rows[0]);
+    if (stored.state == wanted && stored.note == resolution.note) return absl::OkStatus();
+    if (stored.state != DifferenceState::kOpen) return refuse(ResolutionOutcome::kClosed);
+    if (resolution.correct && !StillStands(transaction, stored)) return refuse(ResolutionOutcome::kGone);
+    stored.state = wanted;
+    stored.operator_id = resolution.operator_id;
+    stored.note = resolution.note;
+    if (resolution.correct) {
+      const std::optional<std::int64_t> correction = Correct(transaction, stored);
+      if (!correction.has_value()) return refuse(ResolutionOutcome::kBalanceLimit);
+      stored.correction_id = *correction;
     }
-    resolved.state = wanted;
-    resolved.operator_id = resolution.operator_id;
-    resolved.note = resolution.note;
-    if (resolution.correct) resolved.correction_id = Correct(transaction, resolved);
-    transaction.Run(kResolve, resolved.difference_id, static_cast<int>(wanted), resolved.operator_id, resolved.note,
-                    resolved.correction_id);
+    transaction.Run(kResolve, stored.difference_id, static_cast<int>(wanted), stored.operator_id, stored.note,
+                    stored.correction_id);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

@@ -1,8 +1,7 @@
-// Statements of the external provider and their differences from the ledger. Blocking and single-threaded, like
+// The external provider's statements against the ledger, and their differences. Blocking and single-threaded, like
 // LedgerStore.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,14 +11,6 @@
 #include "postgres/session.h"
 
 namespace flotilla::payment {
-
-// Of the provider's bookings from `start` to just before `end`.
-struct ProviderStatement {
-  std::string statement_id;
-  absl::Time start;
-  absl::Time end;
-  std::vector<StatementLine> lines = {};
-};
 
 struct StoredDifference {
   std::int64_t difference_id = 0;
@@ -55,22 +46,28 @@ struct Reconciled {
   bool told = false;  // new differences were told in an event
 };
 
+enum class ResolutionOutcome {
+  kResolved,  // now or before
+  kUnknown,
+  kClosed,  // otherwise, or it had gone by itself
+  kGone,    // what it told of has found its counterpart since
+  kBalanceLimit,
+};
+struct Resolved {
+  ResolutionOutcome outcome = ResolutionOutcome::kResolved;
+  StoredDifference difference = {};  // of kResolved
+};
+
 class ReconciliationStore {
  public:
   explicit ReconciliationStore(postgres::Options options);
 
-  // Stores all of a statement or nothing. A repeat does nothing; ALREADY_EXISTS where the id has another content.
-  absl::Status Import(const ProviderStatement& statement);
   // Compares an open statement once more: matches what can be matched, closes differences that are gone, opens new ones
   // and tells of them in an event; closes a statement without open ones. One at a time in the whole fleet. NOT_FOUND.
   absl::StatusOr<Reconciled> Reconcile(const std::string& statement_id);
-  // An open statement that was not compared for `every`; nothing where there is none.
-  absl::StatusOr<std::optional<std::string>> Due(absl::Duration every);
-
   absl::StatusOr<std::vector<StoredDifference>> List(const DifferenceQuery& query);
-  // Closes an open difference, with a compensating transfer where it is to be corrected. A repeat gets the first
-  // answer; FAILED_PRECONDITION where it was closed otherwise, NOT_FOUND.
-  absl::StatusOr<StoredDifference> Resolve(const Resolution& resolution);
+  // Closes an open difference, with a compensating transfer where it is to be corrected.
+  absl::StatusOr<Resolved> Resolve(const Resolution& resolution);
 
  private:
   postgres::Session session_;

@@ -13,12 +13,12 @@ const postgres::Statement kRole = {"own_role", "SELECT current_user"};
 const postgres::Statement kGrant = {"grant_rights", R"(
     SELECT 'GRANT USAGE ON SCHEMA public TO ' || role
         || '; GRANT SELECT ON ALL TABLES IN SCHEMA public TO ' || role
-        || '; GRANT INSERT ON account, transfer, charge, refund, deposit, provider_event, journal_block, event, event_replay, relay_cursor, provider_statement, statement_line, difference TO '
+        || '; GRANT INSERT ON account, transfer, charge, refund, deposit, provider_event, provider_dispute, journal_block, event, event_replay, relay_cursor, provider_statement, statement_line, difference TO '
         || role
         || '; GRANT UPDATE ON charge, settlement_cursor, relay_cursor TO ' || role
         || '; GRANT UPDATE (published, ended_at) ON event_replay TO ' || role
         || '; GRANT EXECUTE ON FUNCTION event_make_parts(), event_drop_parts() TO ' || role
-        || '; GRANT UPDATE (state, reconciled_at, event_count) ON provider_statement TO ' || role
+        || '; GRANT UPDATE (state, reconciled_at, event_count, attempts, attempted_at, error, withdrawn_by, withdrawal_note, withdrawn_at) ON provider_statement TO ' || role
         || '; GRANT UPDATE (transfer_id) ON statement_line TO ' || role
         || '; GRANT UPDATE (state, operator, note, correction_id, closed_at) ON difference TO ' || role
         || '; GRANT UPDATE (balance) ON account TO ' || role

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "telemetry/log.h"
+#include "absl/time/clock.h"
 #include "telemetry/metrics.h"
 
 namespace flotilla::payment {
@@ -18,14 +18,11 @@ Keeper::Keeper(Options options)
       actions_(options_.postgres, options_.split),
       settlements_(options_.postgres),
       journal_(options_.postgres),
-      reconciliation_(options_.postgres),
       expired_(
           telemetry::Counter("flotilla_payment_expired_total", "Authorizations and payments that ran out of time")),
       settled_(
           telemetry::Counter("flotilla_payment_settled_total", "Charges handed to the settlement, repeats included")),
       chained_(telemetry::Counter("flotilla_payment_chained_total", "Transfers covered by the journal's hash chain")),
-      reconciled_(telemetry::Counter("flotilla_payment_reconciliations_total",
-                                     "Comparisons of the provider's open statements with the ledger, by schedule")),
       thread_([this] { Run(); }) {}
 
 Keeper::~Keeper() {
@@ -38,7 +35,6 @@ void Keeper::Run() {
     Expire();
     Settle();
     ExtendChain();
-    Reconcile();
   }
 }
 
@@ -51,7 +47,7 @@ bool Keeper::Act(const std::vector<Action>& actions) {
 
 void Keeper::Expire() {
   while (!stop_.IsSet()) {
-    const absl::StatusOr<std::vector<std::string>> orders = actions_.Expired(kBatch);
+    const absl::StatusOr<std::vector<std::string>> orders = actions_.Expired(absl::Now(), kBatch);
     if (!orders.ok() || orders->empty()) return;
     std::vector<Action> actions;
     for (const std::string& order : *orders) actions.emplace_back(ExpireCommand{order});
@@ -79,20 +75,6 @@ void Keeper::ExtendChain() {
     if (!covered.ok() || *covered == 0) return;
     chained_.Increment(static_cast<double>(*covered));
     if (*covered < kBlock) return;
-  }
-}
-
-void Keeper::Reconcile() {
-  while (!stop_.IsSet()) {
-    const absl::StatusOr<std::optional<std::string>> due = reconciliation_.Due(options_.reconcile_every);
-    if (!due.ok() || !due->has_value()) return;
-    const absl::StatusOr<Reconciled> reconciled = reconciliation_.Reconcile(**due);
-    if (!reconciled.ok()) return;
-    reconciled_.Increment();
-    if (!reconciled->told) continue;
-    telemetry::Error("a statement of the payment provider differs from the ledger",
-                     {{"statement_id", **due}, {"open_differences", std::to_string(reconciled->open)}});
-    if (options_.wake) options_.wake();
   }
 }
 

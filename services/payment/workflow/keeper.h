@@ -1,6 +1,5 @@
 // Background work on a thread of its own, in every instance: ends authorizations and waits whose time has run out,
-// settles what is due, extends the journal's hash chain, and compares open statements again. Instances share the work
-// through the database.
+// settles what is due and extends the journal's hash chain. Instances share the work through the database.
 #pragma once
 
 #include <functional>
@@ -10,7 +9,6 @@
 #include "async/stop_signal.h"
 #include "payment/store/action_store.h"
 #include "payment/store/journal_store.h"
-#include "payment/store/reconciliation_store.h"
 #include "payment/store/settlement_store.h"
 #include "prometheus/counter.h"
 
@@ -23,8 +21,6 @@ class Keeper {
     SplitRule split = {};
     absl::Duration settle_after = absl::Hours(24);
     std::function<void(const std::vector<Work::Told>&)> told = {};  // as in Ledger::Options
-    absl::Duration reconcile_every = absl::Minutes(1);              // an open statement
-    std::function<void()> wake = {};                                // the relay
     absl::Duration period = absl::Milliseconds(500);
   };
   explicit Keeper(Options options);
@@ -35,7 +31,6 @@ class Keeper {
   void Expire();
   void Settle();
   void ExtendChain();
-  void Reconcile();
   // False where the database is away: tried again next time.
   bool Act(const std::vector<Action>& actions);
 
@@ -43,11 +38,9 @@ class Keeper {
   ActionStore actions_;
   SettlementStore settlements_;
   JournalStore journal_;
-  ReconciliationStore reconciliation_;
   prometheus::Counter& expired_;
   prometheus::Counter& settled_;
   prometheus::Counter& chained_;
-  prometheus::Counter& reconciled_;
   async::StopSignal stop_;
   std::thread thread_;  // last: uses all of the above
 };

@@ -20,6 +20,7 @@ std::function<void(const std::vector<Work::Told>&)> Teller(std::function<void()>
     prometheus::Counter& expired = Told("expired");
     prometheus::Counter& late_refunded = Told("late_refunded");
     prometheus::Counter& conflict = Told("conflict");
+    prometheus::Counter& wrong_amount = Told("wrong_amount");
   };
   return [wake = std::move(wake), counters = Counters()](const std::vector<Work::Told>& all) {
     wake();
@@ -41,6 +42,11 @@ std::function<void(const std::vector<Work::Told>&)> Teller(std::function<void()>
         case Notice::kConflict:
           counters.conflict.Increment();
           telemetry::Error("the payment provider contradicts itself; its first word stands",
+                           {{"order_id", told.order_id}});
+          break;
+        case Notice::kWrongAmount:
+          counters.wrong_amount.Increment();
+          telemetry::Error("the payment provider speaks of another amount than was asked for; not taken",
                            {{"order_id", told.order_id}});
           break;
       }
