@@ -258,24 +258,36 @@ void CheckClients(const ClientLog& log, bool quiescent, const Facts& facts, Repo
 
 // `notify` was read before the orders, so whatever it handled must be there.
 void CheckDeliveries(Snapshot& notify, bool quiescent, Facts& facts, Report& report) {
-  const auto find = [&](const char* event_id) -> std::pair<const EventKey, Facts::Delivery>* {
+  const auto key_of = [](const char* event_id) {
     const absl::string_view text = event_id;
     const std::size_t slash = text.rfind('/');
-    std::int64_t sequence = 0;
-    if (slash == text.npos || !absl::SimpleAtoi(text.substr(slash + 1), &sequence)) return nullptr;
-    const auto it = facts.events.find({ParseId(std::string(text.substr(0, slash)).c_str()), sequence});
+    EventKey key{0, 0};
+    if (slash == text.npos || !absl::SimpleAtoi(text.substr(slash + 1), &key.sequence)) return key;
+    key.order = ParseId(std::string(text.substr(0, slash)).c_str());
+    return key;
+  };
+  const auto find = [&](const char* event_id) -> std::pair<const EventKey, Facts::Delivery>* {
+    const auto it = facts.events.find(key_of(event_id));
     return it == facts.events.end() ? nullptr : &*it;
+  };
+  // An order's events that are kept have no gaps, so one of it that is not there went before them.
+  const auto dropped = [&](const char* event_id) {
+    const EventKey key = key_of(event_id);
+    const auto order = facts.orders.find(key.order);
+    return order != facts.orders.end() && order->second.may_begin_late && key.sequence >= 1 &&
+           key.sequence <= order->second.version;
   };
   notify.Stream(sql::kHandledEvents, [&](const pqxx::row& row) {
     if (auto* event = find(row[0].c_str()); event != nullptr) {
       ++event->second.handled;
-    } else {
+    } else if (!dropped(row[0].c_str())) {
       report.Violate(Promise::kEvents, absl::StrCat("event ", row[0].c_str(), ": handled but does not exist"));
     }
   });
   notify.Stream(sql::kNotifications, [&](const pqxx::row& row) {
     auto* event = find(row[0].c_str());
     if (event == nullptr) {
+      if (dropped(row[0].c_str())) return;
       report.Violate(Promise::kEvents, absl::StrCat("event ", row[0].c_str(), ": notified but does not exist"));
       return;
     }

@@ -61,7 +61,9 @@ struct OrderFact {
   ReservationState reservation = kNoReservation;
   bool has_saga = false;
   bool has_events = false;
-  std::uint16_t visited = 0;  // bit s: was in state s, by its events
+  bool may_begin_late = false;      // the log may have dropped its first events,
+  bool may_have_no_events = false;  // or all
+  std::uint16_t visited = 0;        // bit s: was in state s, by its events
 };
 
 struct EventKey {

@@ -136,6 +136,16 @@ std::vector<Bug> Bugs() {
          "UPDATE difference SET state = 1, correction_id = NULL; DELETE FROM transfer WHERE transfer_id = 70;" +
              AddToAccount(10, 7) + AddToAccount(1, -7)}},
        "statement s: is closed with 1 open differences"},
+      {"NeitherLineNorDifference",
+       2,
+       {{"payment",
+         "UPDATE provider_statement SET period_start = now() - interval '1 hour', period_end = now() + interval '1 "
+         "hour'"}},
+       "transfer 64: statement s has neither a line nor a difference for it"},
+      {"WithdrawnButMatched",
+       2,
+       {{"payment", "UPDATE provider_statement SET state = 3"}},
+       "line 2 of statement s: is of a withdrawn statement, but has a match"},
       {"LostLine", 2, {{"payment", "DELETE FROM statement_line WHERE line = 3"}}, "statement s: has 2 lines of 3"},
       // What clients were told.
       {"ToldButNotDone",

@@ -134,26 +134,30 @@ inline constexpr char kJournalProblems[] = R"(
     (b.transfers <> t.covered, format('was made of %s transfers, there are %s', b.transfers, t.covered))
   ) AS problem(bad, what) WHERE bad)";
 
-// What the provider said is what became of the payments, and every notice is numbered.
+// What the provider said is what became of the payments, and every notice is numbered, from the first one that the log
+// still has.
 inline constexpr char kProviderProblems[] = R"(
   WITH word AS (
     SELECT order_id, bool_or(succeeded) AS succeeded, bool_or(NOT succeeded) AS failed, min(amount) AS amount,
            max(amount) AS largest, min(currency) AS currency
     FROM provider_event GROUP BY order_id),
   told AS (
-    SELECT stream_id, count(*) AS events, max(sequence) AS last FROM event WHERE type LIKE 'payment.%' GROUP BY stream_id)
+    SELECT stream_id, count(*) AS events, min(sequence) AS first, max(sequence) AS last FROM event
+    WHERE type LIKE 'payment.%' GROUP BY stream_id),
+  log AS (SELECT EXISTS (SELECT FROM event_part WHERE dropped_at IS NOT NULL) AS cut)
   SELECT format('payment of order %s: ', coalesce(c.order_id::text, w.order_id::text, e.stream_id)) || what
   FROM charge c
   FULL JOIN word w ON w.order_id = c.order_id
-  FULL JOIN told e ON e.stream_id = coalesce(c.order_id, w.order_id)::text, LATERAL (VALUES
+  FULL JOIN told e ON e.stream_id = coalesce(c.order_id, w.order_id)::text
+  CROSS JOIN log, LATERAL (VALUES
     (w.order_id IS NOT NULL AND c.method IS DISTINCT FROM 2, 'the provider spoke of it, but was not asked'),
     (c.method = 2 AND (w.amount <> c.amount OR w.largest <> c.amount OR w.currency <> c.currency),
      'the provider spoke of another amount'),
     (c.method = 2 AND c.state IN (1, 3) AND w.succeeded IS NOT true, 'is paid, but the provider never said so'),
     (c.method = 2 AND c.state = 2 AND w.failed IS NOT true, 'is refused, but the provider never said so'),
     (c.method = 2 AND c.state IN (4, 6, 7) AND w.succeeded, 'the provider said it was paid, and nothing followed'),
-    ((coalesce(c.event_count, 0), coalesce(c.event_count, 0))
-       <> (coalesce(e.events, 0), coalesce(e.last, 0)),
+    (CASE WHEN e.events IS NULL THEN c.event_count > 0 AND NOT cut
+          ELSE (e.last, e.last - e.first + 1) <> (coalesce(c.event_count, 0), e.events) OR e.first > 1 AND NOT cut END,
      format('%s events up to %s, its charge tells of %s', coalesce(e.events, 0), coalesce(e.last, 0), c.event_count))
   ) AS problem(bad, what) WHERE bad)";
 
@@ -186,30 +190,33 @@ inline constexpr char kCorrectionProblems[] = R"(
 
 // A statement has all its lines; a matched line is the ledger's charge or refund of the same payment and amount, which
 // no other line and no difference that stands has; a line that is not matched has a difference that stands, once it was
-// compared; a closed statement has no open one.
+// compared; what the ledger has in the period of a compared statement has a line or a difference that stands; a closed
+// statement has no open one; a withdrawn one has neither matches nor differences.
 inline constexpr char kStatementProblems[] = R"(
   WITH entry AS (
-    SELECT t.transfer_id, c.provider_reference, 1 AS kind, t.amount, t.currency
+    SELECT t.transfer_id, c.provider_reference, 1 AS kind, t.amount, t.currency, t.created_at
     FROM transfer t JOIN charge c ON c.order_id::text = t.reference WHERE t.kind = 7
     UNION ALL
-    SELECT r.transfer_id, c.provider_reference, 2, r.amount, r.currency
+    SELECT r.transfer_id, c.provider_reference, 2, r.amount, r.currency, r.created_at
     FROM refund r JOIN charge c ON c.order_id = r.order_id WHERE c.method = 2),
   standing AS (SELECT * FROM difference WHERE state <> 2),
   line AS (
-    SELECT l.*, s.reconciled_at, count(d.difference_id) AS differences, min(d.theirs) AS theirs, max(d.theirs) AS most,
+    SELECT l.*, s.reconciled_at, s.state, count(d.difference_id) AS differences, min(d.theirs) AS theirs, max(d.theirs) AS most,
            count(*) FILTER (WHERE d.provider_reference <> l.provider_reference OR d.kind <> l.kind OR d.currency <> l.currency)
              AS others
     FROM statement_line l LEFT JOIN provider_statement s USING (statement_id)
     LEFT JOIN standing d USING (statement_id, line)
     GROUP BY l.statement_id, l.line, l.provider_reference, l.kind, l.amount, l.currency, l.occurred_at, l.transfer_id,
-             s.reconciled_at)
+             s.reconciled_at, s.state)
   SELECT format('line %s of statement %s: ', l.line, l.statement_id) || what
   FROM line l LEFT JOIN entry e USING (transfer_id), LATERAL (VALUES
     (l.transfer_id IS NOT NULL AND (e.provider_reference, e.kind, e.amount, e.currency)
        IS DISTINCT FROM (l.provider_reference, l.kind, l.amount, l.currency),
      format('is not what it was matched with, transfer %s', l.transfer_id)),
     (l.transfer_id IS NOT NULL AND l.differences > 0, 'is matched and has a difference'),
-    (l.transfer_id IS NULL AND l.reconciled_at IS NOT NULL AND l.differences <> 1,
+    (l.state = 3 AND (l.transfer_id IS NOT NULL OR l.differences > 0),
+     'is of a withdrawn statement, but has a match or a difference'),
+    (l.transfer_id IS NULL AND l.reconciled_at IS NOT NULL AND l.state <> 3 AND l.differences <> 1,
      format('is not matched and has %s differences', l.differences)),
     (l.differences > 0 AND (l.theirs <> l.amount OR l.most <> l.amount OR l.others > 0), 'its difference is about another line')
   ) AS problem(bad, what) WHERE bad
@@ -223,9 +230,16 @@ inline constexpr char kStatementProblems[] = R"(
     (s.state = 2 AND d.open > 0, format('is closed with %s open differences', d.open))
   ) AS problem(bad, what) WHERE bad
   UNION ALL
+  SELECT format('transfer %s: statement %s has neither a line nor a difference for it', e.transfer_id, s.statement_id)
+  FROM provider_statement s
+  JOIN entry e ON e.created_at >= s.period_start AND e.created_at < s.period_end
+  LEFT JOIN (SELECT transfer_id FROM statement_line UNION SELECT transfer_id FROM standing) known USING (transfer_id)
+  WHERE (s.state = 2 OR s.state = 1 AND s.attempts = 0 AND s.attempted_at IS NOT NULL) AND known.transfer_id IS NULL
+  UNION ALL
+  -- What is missing there may come in a later statement.
   SELECT format('transfer %s: %s lines and differences of statements have it', transfer_id, count(*)) FROM (
     SELECT transfer_id FROM statement_line WHERE transfer_id IS NOT NULL
-    UNION ALL SELECT transfer_id FROM standing WHERE transfer_id IS NOT NULL) had
+    UNION ALL SELECT transfer_id FROM standing WHERE transfer_id IS NOT NULL AND (class <> 2 OR state = 3)) had
   GROUP BY transfer_id HAVING count(*) > 1)";
 
 // What the ledger did for each call on a payment: order, op, refund id, amount, who paid. A void's is all that was
