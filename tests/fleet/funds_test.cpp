@@ -1,7 +1,10 @@
 // I2, I5 and I6 under concurrent load of every kind of payment, while payment and its database are killed.
 #include "fleet/funds.h"
 
+#include <functional>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "fleet/fleet.h"
@@ -49,24 +52,58 @@ void PayExternally(Fleet& fleet, std::atomic<bool>& stop, std::atomic<int>& paid
   }
 }
 
-TEST(Funds, BalanceThroughKillsOfPaymentAndPostgres) {
-  Fleet fleet({.own_postgres = true});
-  const std::vector<std::string> instances = {
-      fleet.Start("inventory"), fleet.Start("payment", {"--provider_secrets=secret", "--settle_after=1s"}),
-      fleet.Start("notify"), fleet.Start("order")};
-  for (const std::string& instance : instances) fleet.WaitServing(instance);
+// Load of every kind on these instances of payment, disturbed several times; each of them gets the same calls.
+void Endure(Fleet& fleet, const std::vector<std::string>& payments, const std::function<void(int)>& disturb) {
   Load::Prepare(fleet, kBuyers);
   Funds::Prepare(*fleet.payments(), 50);
   fleet.PutSku("external", 70, 1000000);
 
   Load load(fleet, {"order-1"}, kBuyers);
-  Funds funds({fleet.channel("payment-1"), fleet.channel("payment-1")}, kFlows, 50, 1);
+  std::vector<std::unique_ptr<Funds>> funds;
+  for (const std::string& payment : payments) {
+    funds.push_back(std::make_unique<Funds>(std::vector{fleet.channel(payment), fleet.channel(payment)},
+                                            kFlows / static_cast<int>(payments.size()), 50, 1));
+  }
+  const auto progresses = [&] {
+    for (const auto& each : funds) EXPECT_TRUE(each->Progresses());
+    EXPECT_TRUE(load.Progresses(50));
+  };
   std::atomic<bool> stop = false;
   std::atomic<int> paid = 0;
   std::thread external([&] { PayExternally(fleet, stop, paid); });
   for (int round = 0; round < kRounds; ++round) {
-    EXPECT_TRUE(funds.Progresses());
-    EXPECT_TRUE(load.Progresses(50));
+    progresses();
+    disturb(round);
+  }
+  progresses();
+  EXPECT_TRUE(Eventually([&] { return paid >= 4; }, absl::Seconds(90)));
+  stop = true;
+  external.join();
+  int unanswered = 0;
+  for (const auto& each : funds) {
+    each->Stop();
+    unanswered += each->unanswered();
+  }
+  load.Stop();
+  EXPECT_GT(unanswered, 0) << "no kill met a call";
+  EXPECT_EQ(fleet.Check(), "");
+  // Every word of the provider was taken once.
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM transfer WHERE kind = 7"), paid);
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM refund r JOIN charge c USING (order_id) WHERE c.method = 2"),
+            (paid + 1) / 2);
+  EXPECT_GT(fleet.Query("payment", "SELECT count(*) FROM charge WHERE settled > 0"), 0);
+}
+
+std::string StartPayment(Fleet& fleet) {
+  return fleet.Start("payment", {"--provider_secrets=secret", "--settle_after=1s"});
+}
+
+TEST(Funds, BalanceThroughKillsOfPaymentAndPostgres) {
+  Fleet fleet({.own_postgres = true});
+  const std::vector<std::string> instances = {fleet.Start("inventory"), StartPayment(fleet), fleet.Start("notify"),
+                                              fleet.Start("order")};
+  for (const std::string& instance : instances) fleet.WaitServing(instance);
+  Endure(fleet, {"payment-1"}, [&](int round) {
     fleet.Kill("payment-1");
     fleet.Restart("payment-1");
     // In one round while payment starts, in the others under load.
@@ -75,21 +112,28 @@ TEST(Funds, BalanceThroughKillsOfPaymentAndPostgres) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300 * round));
     fleet.postgres().Start();
     for (const std::string& instance : instances) fleet.WaitServing(instance, 60);
+  });
+}
+
+// Two instances do the same payments side by side, each killed in turn, in one round both.
+TEST(Funds, BalanceThroughKillsOfTwoPaymentsSideBySide) {
+  Fleet fleet;
+  const std::vector<std::string> payments = {StartPayment(fleet), StartPayment(fleet)};
+  const std::vector<std::string> others = {fleet.Start("inventory"), fleet.Start("notify"), fleet.Start("order")};
+  for (const auto* group : {&payments, &others}) {
+    for (const std::string& instance : *group) fleet.WaitServing(instance);
   }
-  EXPECT_TRUE(funds.Progresses());
-  EXPECT_TRUE(load.Progresses(50));
-  EXPECT_TRUE(Eventually([&] { return paid >= 4; }, absl::Seconds(90)));
-  stop = true;
-  external.join();
-  funds.Stop();
-  load.Stop();
-  EXPECT_GT(funds.unanswered(), 0) << "no kill met a call";
-  EXPECT_EQ(fleet.Check(), "");
-  // Every word of the provider was taken once.
-  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM transfer WHERE kind = 7"), paid);
-  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM refund r JOIN charge c USING (order_id) WHERE c.method = 2"),
-            (paid + 1) / 2);
-  EXPECT_GT(fleet.Query("payment", "SELECT count(*) FROM charge WHERE settled > 0"), 0);
+  Endure(fleet, payments, [&](int round) {
+    for (const std::string& payment : payments) {
+      fleet.Kill(payment);
+      if (round == 1) continue;
+      fleet.Restart(payment);
+      fleet.WaitServing(payment, 60);
+    }
+    if (round != 1) return;
+    for (const std::string& payment : payments) fleet.Restart(payment);
+    for (const std::string& payment : payments) fleet.WaitServing(payment, 60);
+  });
 }
 
 }  // namespace
