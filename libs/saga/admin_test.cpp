@@ -113,13 +113,14 @@ TEST_F(AdminTest, ARetriedSagaGoesOnWhereItWasOnAnyInstance) {
   EXPECT_EQ(one.stats().completed + two.stats().completed, 1);
   EXPECT_EQ(undone, 0);
   // Failed attempts are written beside the saga, perhaps after what came later.
-  EXPECT_TRUE(Eventually([&] { return Get("retried").history.size() == 4; }));
+  // Whoever takes it after the operator takes it from nobody.
+  EXPECT_TRUE(Eventually([&] { return Get("retried").history.size() == 3; }));
   const SagaDetail ended = Get("retried");
   std::vector<std::string> seen;
   for (const auto& entry : ended.history) {
     seen.push_back(absl::StrCat(static_cast<int>(entry.kind), " ", entry.step, " ", entry.attempt));
   }
-  EXPECT_THAT(seen, testing::UnorderedElementsAre("2  0", "1 b 1", "3 b 0", "2  0"));
+  EXPECT_THAT(seen, testing::UnorderedElementsAre("2  0", "1 b 1", "3 b 0"));
   ASSERT_EQ(ended.acts.size(), 1u);
   EXPECT_EQ(ended.acts[0].operator_id, "olga");
   EXPECT_EQ(ended.acts[0].act, Act::kRetry);

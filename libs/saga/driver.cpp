@@ -179,13 +179,18 @@ async::Task<Outcome> Driver::Finish(const Definition& definition, Outcome outcom
 async::Task<Driver::Result> Driver::Group(const Definition& definition, std::size_t first, std::size_t last,
                                           bool may_refuse, Flight& flight, Context& context) {
   const bool forward = context.record.direction == Direction::kForward;
+  // One that was taken over may have tried its pivot: then nobody knows whether that has taken effect.
+  const bool perhaps_pivoted = flight.record.age > absl::ZeroDuration() &&
+                               std::ranges::any_of(definition.steps, [](const Step& step) { return step.pivot; });
   const auto try_of = [&](const Step& step) {
     return Try{.name = forward ? step.name : "undo " + step.name,
                .action = forward ? step.action : step.compensation,
                .timeout = step.timeout,
                .retry = step.retry,
                .may_refuse = may_refuse,
-               .give_up = async::After(definition.deadline - flight.record.age, flight.started)};
+               .pivot = step.pivot,
+               .give_up = perhaps_pivoted ? async::kNever
+                                          : async::After(definition.deadline - flight.record.age, flight.started)};
   };
   if (last - first == 1) {  // nearly always: no lists
     Try only = try_of(definition.steps[first]);
@@ -212,7 +217,8 @@ async::Task<Driver::Result> Driver::Attempt(Try what, Flight& flight, Context& c
   absl::Status status;
   for (int attempt = 1;; ++attempt) {
     if (flight.lost.load() || stopped_.load()) co_return Result{Result::Kind::kLost, what.name, Lost()};
-    if (what.may_refuse && async::SteadyNow() >= what.give_up) {
+    const bool tried_pivot = what.pivot && attempt > 1;
+    if (what.may_refuse && !tried_pivot && async::SteadyNow() >= what.give_up) {
       co_return Result{Result::Kind::kRefused, what.name, TooLate(status)};
     }
     context.deadline = absl::Now() + what.timeout;

@@ -50,6 +50,7 @@ class Driver {
     absl::Duration timeout;
     RetryPolicy retry;
     bool may_refuse;
+    bool pivot = false;
     async::SteadyTime give_up;  // where it may refuse
   };
 

@@ -21,6 +21,7 @@ namespace {
 
 constexpr absl::Duration kSummaryPeriod = absl::Seconds(15);
 constexpr absl::Duration kRoomPause = absl::Milliseconds(5);
+constexpr int kDropTurns = 20;
 
 prometheus::Counter& StartedCounter(const std::string& type) {
   thread_local std::map<std::string, prometheus::Counter*> cache;
@@ -52,6 +53,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         in_flight_gauge(telemetry::Gauge("flotilla_saga_in_flight", "Sagas running on this instance")),
         parked_gauge(telemetry::Gauge("flotilla_saga_parked", "Parked sagas, all instances")),
         oldest_gauge(telemetry::Gauge("flotilla_saga_oldest_seconds", "Age of the oldest open saga, all instances")),
+        unknown_gauge(telemetry::Gauge("flotilla_saga_unknown", "Open sagas of no definition that this build knows")),
         recovered_counter(telemetry::Counter("flotilla_saga_recovered_total", "Orphaned sagas taken over")),
         lag_histogram(telemetry::Latency("flotilla_saga_recovery_lag_seconds",
                                          "From the end of an orphan's lease to its take-over")) {
@@ -171,11 +173,12 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     while (!stop_recovering.WaitFor(pause)) {
       if (async::SteadyNow() >= next_summary) {
         next_summary = async::After(kSummaryPeriod);
-        if (const auto summary = store.Summarize(); summary.ok()) {
+        if (const auto summary = store.Summarize(known); summary.ok()) {
           parked_gauge.Set(static_cast<double>(summary->parked));
           oldest_gauge.Set(summary->oldest_seconds);
+          unknown_gauge.Set(static_cast<double>(summary->unknown));
         }
-        store.DropOld(options.history_retention).IgnoreError();  // the next turn tries again
+        DropOld(store);
       }
       if (async::SteadyNow() >= next_disown) {
         next_disown = async::After(options.lease / 2);
@@ -197,18 +200,23 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
         continue;
       }
       if (claimed->size() == batch) pause = absl::ZeroDuration();
-      recovered += static_cast<std::int64_t>(claimed->size());
-      recovered_counter.Increment(static_cast<double>(claimed->size()));
-      if (!claimed->empty()) {
-        telemetry::Info("orphaned sagas taken over", {{"count", std::to_string(claimed->size())}});
-      }
+      const auto orphans = std::ranges::count_if(*claimed, [](const Claimed& item) { return item.orphaned; });
+      recovered += orphans;
+      recovered_counter.Increment(static_cast<double>(orphans));
+      if (orphans > 0) telemetry::Info("orphaned sagas taken over", {{"count", std::to_string(orphans)}});
       for (Claimed& item : *claimed) {
         ++recovering;
-        lag_histogram.Observe(absl::ToDoubleSeconds(item.waited));
+        if (item.orphaned) lag_histogram.Observe(absl::ToDoubleSeconds(item.waited));
         // In flight from here on: the lease is renewed while it waits for a busy executor.
         async::Spawn(*executors[next++ % executors.size()], Resume(shared_from_this(), Enter(std::move(item.record))));
       }
     }
+  }
+
+  // Between claims, so not for long.
+  void DropOld(Store& store) {
+    absl::StatusOr<bool> more = true;
+    for (int i = 0; i < kDropTurns && more.ok() && *more; ++i) more = store.DropOld(options.history_retention);
   }
 
   // Records that are ours in the table but that nobody here runs: an answer to COMMIT was lost, or parking could not be
@@ -261,6 +269,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   prometheus::Gauge& in_flight_gauge;
   prometheus::Gauge& parked_gauge;
   prometheus::Gauge& oldest_gauge;
+  prometheus::Gauge& unknown_gauge;
   prometheus::Counter& recovered_counter;
   prometheus::Histogram& lag_histogram;
   std::thread recoverer, renewer;

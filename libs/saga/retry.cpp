@@ -14,6 +14,10 @@ bool Retryable(const absl::Status& status) {
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kCancelled:
     case absl::StatusCode::kInternal:
+    // Faults of a deployment: an older build, a certificate, a policy. No business refuses so.
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
       return true;
     default:
       return false;

@@ -15,8 +15,8 @@ struct RetryPolicy {
   int max_attempts = 50;
 };
 
-// UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, UNKNOWN, RESOURCE_EXHAUSTED, CANCELLED, INTERNAL; anything else is a
-// refusal.
+// UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, UNKNOWN, RESOURCE_EXHAUSTED, CANCELLED, INTERNAL, UNIMPLEMENTED,
+// UNAUTHENTICATED, PERMISSION_DENIED; anything else is a refusal.
 bool Retryable(const absl::Status& status);
 
 // The most that is waited after the attempt, counted from 1.

@@ -34,6 +34,9 @@ TEST(Retry, RefusalsAreNotRetried) {
   EXPECT_TRUE(Retryable(absl::UnavailableError("")));
   EXPECT_TRUE(Retryable(absl::DeadlineExceededError("")));
   EXPECT_TRUE(Retryable(absl::UnknownError("")));
+  EXPECT_TRUE(Retryable(absl::UnimplementedError("")));
+  EXPECT_TRUE(Retryable(absl::UnauthenticatedError("")));
+  EXPECT_TRUE(Retryable(absl::PermissionDeniedError("")));
   EXPECT_FALSE(Retryable(absl::FailedPreconditionError("")));
   EXPECT_FALSE(Retryable(absl::InvalidArgumentError("")));
   EXPECT_FALSE(Retryable(absl::NotFoundError("")));

@@ -36,8 +36,9 @@ struct Record {
   std::string data;         // the definition's input, opaque (serialized protobuf)
   std::string reason;       // why it compensates (an ErrorInfo reason), else empty
   std::string traceparent;  // of the call that began it, may be empty
+  // Goes up by one with each owner. Where a key is used again once its record has ended, one that was never used.
   std::int64_t fence = 1;
-  absl::Duration age = absl::ZeroDuration();  // when it was taken over, by the database's clock
+  absl::Duration age = absl::ZeroDuration();  // when it was taken over, by the database's clock; else zero
 };
 
 // One run of a record on this instance; handed to steps.
@@ -75,8 +76,9 @@ absl::Status Lost();
 struct Definition {
   std::string type;
   int version = 1;
-  // From begin on. A saga that is not past its pivot by then is compensated, reason SAGA_DEADLINE; behind the pivot it
-  // goes on all the same.
+  // From begin on. A saga that has not begun its pivot by then is compensated, reason SAGA_DEADLINE. From the pivot's
+  // first attempt on, which may have taken effect unseen, it goes on all the same, and so does one with a pivot that
+  // was taken over. What refuses it compensates it at any time before the pivot is done.
   absl::Duration deadline = absl::InfiniteDuration();
   std::vector<Step> steps;
   Action finish_forward;      // for example order PAID + End()

@@ -304,6 +304,45 @@ TEST_F(SagaTest, ARecoveredSagaIsAsOldAsItsRecord) {
   EXPECT_THAT(Journal(), ElementsAre("undo a", "cancelled SAGA_DEADLINE"));
 }
 
+// Once it was tried, nobody knows whether it has taken effect.
+TEST_F(SagaTest, ADeadlineDoesNotTurnBackASagaThatHasTriedItsPivot) {
+  int attempts = 0;
+  Step pivot{.name = "pivot", .compensation = Do("undo pivot"), .pivot = true};
+  pivot.action = [&](Context&) -> async::Task<absl::Status> {
+    Note("pivot");
+    co_await async::SleepFor(absl::Milliseconds(200));
+    if (++attempts == 1) co_return absl::UnavailableError("its answer was lost");
+    co_return absl::OkStatus();
+  };
+  Definition definition = Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")}, pivot});
+  definition.deadline = absl::Milliseconds(150);
+  Engine engine(Options("me"), {definition});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);
+  EXPECT_THAT(Journal(), ElementsAre("a", "pivot", "pivot", "paid"));
+}
+
+TEST_F(SagaTest, ARecoveredSagaMayHaveTriedItsPivotAndGoesForward) {
+  BeginAs("dead", {MakeRecord("1")}, -absl::Seconds(1));
+  Query("UPDATE saga SET created_at = now() - interval '1 hour'");
+  Definition definition = Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")},
+                                 {.name = "pivot", .action = Do("pivot"), .pivot = true}});
+  definition.deadline = absl::Minutes(30);
+  Engine engine(Options("me"), {definition});
+  engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return engine.stats().completed == 1; }));
+  EXPECT_THAT(Journal(), ElementsAre("a", "pivot", "paid"));
+}
+
+TEST_F(SagaTest, ARecordThatNobodyHasHadIsNoOrphan) {
+  BeginAs("", {MakeRecord("1")}, absl::ZeroDuration());
+  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}})});
+  engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return engine.stats().completed == 1; }));
+  EXPECT_EQ(engine.stats().recovered, 0);
+  EXPECT_EQ(Query("SELECT count(*) FROM saga_history"), "0");
+}
+
 TEST_F(SagaTest, ARecordFinishesUnderTheVersionItBeganUnder) {
   Definition old_one = Steps({{.name = "old", .action = Do("old")}});
   Definition new_one = Steps({{.name = "new", .action = Do("new")}});
@@ -342,14 +381,17 @@ TEST_F(SagaTest, AnErrorMayHoldAnyBytes) {
 TEST_F(SagaTest, OldHistoryAndArchiveAreDropped) {
   Query(
       "INSERT INTO saga_history (type, id, kind, at) SELECT 'test', n::text, 1, now() - interval '2 days' "
-      "FROM generate_series(1, 10) n");
+      "FROM generate_series(1, 2500) n");
   Query("INSERT INTO saga_history (type, id, kind) VALUES ('test', 'new', 1)");
+  // What is still open keeps its history, however old.
+  BeginAs("me", {MakeRecord("open")}, absl::Hours(1));
+  Query("INSERT INTO saga_history (type, id, kind, at) VALUES ('test', 'open', 1, now() - interval '2 days')");
   Query("INSERT INTO saga_archive SELECT 'test', 'old', 1, 0, '', '', '', '', 1, now(), now() - interval '2 days'");
   auto options = Options("me");
   options.history_retention = absl::Hours(24);
   Engine engine(options, {Steps({{.name = "a", .action = Do("a")}})});
   engine.StartRecovery({&executor});
-  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_history") == "1"; }));
+  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_history") == "2"; }));
   EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_archive") == "0"; }));
 }
 
@@ -412,8 +454,11 @@ TEST_F(SagaTest, UnknownDefinitionsAreLeftToThoseThatKnowThem) {
   Record newer = MakeRecord("1");
   newer.version = 2;
   BeginAs("dead", {newer});
+  const telemetry::MetricsEndpoint endpoint("127.0.0.1:0");
   Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a")}})});
   engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually(
+      [&] { return HttpGet(endpoint.port(), "/metrics").find("\nflotilla_saga_unknown 1") != std::string::npos; }));
   absl::SleepFor(absl::Milliseconds(1000));
   EXPECT_EQ(Query("SELECT owner FROM saga"), "dead");
 }

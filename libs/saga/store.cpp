@@ -21,7 +21,7 @@ const Statement kEndAll = {"saga_end_all",
 const Statement kClaim = {"saga_claim", R"(
     SELECT (claimed).type, (claimed).id, (claimed).version, (claimed).direction, (claimed).data, (claimed).reason,
            (claimed).fence, (claimed).traceparent, (extract(epoch FROM waited) * 1000000)::bigint,
-           (extract(epoch FROM age) * 1000000)::bigint
+           (extract(epoch FROM age) * 1000000)::bigint, orphaned
     FROM saga_claim($1, $2::bigint * interval '1 microsecond', $3::text[], $4::int))"};
 
 const Statement kRenew = {"saga_renew", "SELECT saga_renew($1, $2::bigint * interval '1 microsecond')"};
@@ -47,18 +47,26 @@ const Statement kWriteHistory = {"saga_write_history", R"(
     FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) AS i(type, id, step, attempt, error))"};
 
 // Instances clean up side by side.
+constexpr std::int64_t kDropBatch = 1000;
+
 const Statement kDropHistory = {"saga_drop_history", R"(
-    DELETE FROM saga_history h
-    USING (SELECT type, id, sequence FROM saga_history WHERE at < now() - $1::bigint * interval '1 microsecond'
-           ORDER BY at LIMIT 1000 FOR UPDATE SKIP LOCKED) old
-    WHERE h.type = old.type AND h.id = old.id AND h.sequence = old.sequence)"};
+    WITH dropped AS (
+      DELETE FROM saga_history h
+      USING (SELECT type, id, sequence FROM saga_history o
+             WHERE at < now() - $1::bigint * interval '1 microsecond'
+               AND NOT EXISTS (SELECT FROM saga s WHERE s.type = o.type AND s.id = o.id)
+             ORDER BY at LIMIT $2::bigint FOR UPDATE SKIP LOCKED) old
+      WHERE h.type = old.type AND h.id = old.id AND h.sequence = old.sequence RETURNING 1)
+    SELECT count(*) FROM dropped)"};
 
 const Statement kDropArchive = {"saga_drop_archive", R"(
-    DELETE FROM saga_archive a
-    USING (SELECT type, id, archived_at FROM saga_archive
-           WHERE archived_at < now() - $1::bigint * interval '1 microsecond'
-           ORDER BY archived_at LIMIT 1000 FOR UPDATE SKIP LOCKED) old
-    WHERE a.type = old.type AND a.id = old.id AND a.archived_at = old.archived_at)"};
+    WITH dropped AS (
+      DELETE FROM saga_archive a
+      USING (SELECT type, id, archived_at FROM saga_archive
+             WHERE archived_at < now() - $1::bigint * interval '1 microsecond'
+             ORDER BY archived_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED) old
+      WHERE a.type = old.type AND a.id = old.id AND a.archived_at = old.archived_at RETURNING 1)
+    SELECT count(*) FROM dropped)"};
 
 const Statement kDropOwners = {"saga_drop_owners", R"(
     DELETE FROM saga_owner WHERE owner = ANY (ARRAY(
@@ -66,7 +74,8 @@ const Statement kDropOwners = {"saga_drop_owners", R"(
 
 const Statement kSummarize = {"saga_summarize", R"(
     SELECT count(*) FILTER (WHERE direction < 2), count(*) FILTER (WHERE direction = 2),
-           coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE direction < 2)), 0)::float8
+           coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE direction < 2)), 0)::float8,
+           count(*) FILTER (WHERE direction < 2 AND type || '/' || version <> ALL ($1::text[]))
     FROM saga)"};
 
 struct Keys {
@@ -78,6 +87,13 @@ struct Keys {
     fences.push_back(record.fence);
   }
 };
+
+// "type/version", as the statements compare them.
+std::string Names(std::span<const KnownDefinition> known) {
+  std::vector<std::string> names;
+  for (const auto& definition : known) names.push_back(definition.type + "/" + std::to_string(definition.version));
+  return Array(names);
+}
 
 // Positions from 1, as the functions return them.
 std::vector<bool> Matched(const pqxx::result& positions, std::size_t count) {
@@ -124,13 +140,12 @@ void EndAll(Transaction& transaction, std::span<const Record> records) {
 
 absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl::Duration lease,
                                                   std::span<const KnownDefinition> known, std::size_t limit) {
-  std::vector<std::string> names;
-  for (const auto& definition : known) names.push_back(definition.type + "/" + std::to_string(definition.version));
+  const std::string names = Names(known);
   std::vector<Claimed> claimed;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     claimed.clear();
-    for (const auto& row : transaction.Run(kClaim, owner, absl::ToInt64Microseconds(lease), Array(names),
-                                           static_cast<std::int64_t>(limit))) {
+    for (const auto& row :
+         transaction.Run(kClaim, owner, absl::ToInt64Microseconds(lease), names, static_cast<std::int64_t>(limit))) {
       Record item;
       item.type = row[0].c_str();
       item.id = row[1].c_str();
@@ -141,7 +156,7 @@ absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl
       item.fence = row[6].as<std::int64_t>();
       item.traceparent = row[7].c_str();
       item.age = absl::Microseconds(row[9].as<std::int64_t>());
-      claimed.push_back({std::move(item), absl::Microseconds(row[8].as<std::int64_t>())});
+      claimed.push_back({std::move(item), absl::Microseconds(row[8].as<std::int64_t>()), row[10].as<bool>()});
     }
     return absl::OkStatus();
   });
@@ -244,23 +259,29 @@ absl::Status Store::WriteHistory(const std::string& owner, std::span<const Failu
   });
 }
 
-absl::Status Store::DropOld(absl::Duration age) {
-  return session_.Transact([&](Transaction& transaction) {
-    transaction.Defer(kDropHistory, absl::ToInt64Microseconds(age));
-    transaction.Defer(kDropArchive, absl::ToInt64Microseconds(age));
+absl::StatusOr<bool> Store::DropOld(absl::Duration age) {
+  bool more = false;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+    more = false;
+    for (const Statement& drop : {kDropHistory, kDropArchive}) {
+      const auto dropped = transaction.Run(drop, absl::ToInt64Microseconds(age), kDropBatch)[0][0].as<std::int64_t>();
+      more = more || dropped == kDropBatch;
+    }
     transaction.Defer(kDropOwners);
     return absl::OkStatus();
   });
+  if (!status.ok()) return status;
+  return more;
 }
 
-absl::StatusOr<Summary> Store::Summarize() {
+absl::StatusOr<Summary> Store::Summarize(std::span<const KnownDefinition> known) {
   Summary summary;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     // This one reads the whole table. Where sessions shun scans, the planner's penalty for it sets off a JIT
     // compilation of 0.3 s.
     transaction.DeferSql("SET LOCAL enable_seqscan = on");
-    const auto row = transaction.Run(kSummarize)[0];
-    summary = {row[0].as<std::int64_t>(), row[1].as<std::int64_t>(), row[2].as<double>()};
+    const auto row = transaction.Run(kSummarize, Names(known))[0];
+    summary = {row[0].as<std::int64_t>(), row[1].as<std::int64_t>(), row[2].as<double>(), row[3].as<std::int64_t>()};
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

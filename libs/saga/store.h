@@ -35,12 +35,14 @@ struct Failure {
 struct Claimed {
   Record record;
   absl::Duration waited;  // since its lease ran out
+  bool orphaned = true;   // from an owner; else nobody has had it
 };
 
 struct Summary {
   std::int64_t open = 0;
   std::int64_t parked = 0;
   double oldest_seconds = 0;  // of the open ones
+  std::int64_t unknown = 0;   // open, and of no definition that is known here
 };
 
 class Store {
@@ -65,9 +67,10 @@ class Store {
   // True where the fence still held.
   absl::StatusOr<std::vector<bool>> Decide(std::span<const Decision> decisions);
   absl::Status WriteHistory(const std::string& owner, std::span<const Failure> failures);
-  absl::StatusOr<Summary> Summarize();
-  // Deletes what is older of the history and the archive, and owners long gone; a thousand rows of each at most.
-  absl::Status DropOld(absl::Duration age);
+  absl::StatusOr<Summary> Summarize(std::span<const KnownDefinition> known);
+  // Deletes what is older of the archive and of the history of sagas that have ended, and owners long gone; a thousand
+  // rows of each at most. True where there may be more.
+  absl::StatusOr<bool> DropOld(absl::Duration age);
 
  private:
   postgres::Session session_;
