@@ -19,9 +19,9 @@ async::Task<absl::StatusOr<Result>> Answer(Jobs& jobs, Ask ask) {
 
 }  // namespace
 
-Admin::Admin(const postgres::Options& postgres, MayResolve may_resolve)
-    : jobs_({.name = "saga admin", .max_batch = 16, .max_queue = 256}, [postgres, may_resolve](int) {
-        auto store = std::make_shared<AdminStore>(postgres, may_resolve);
+Admin::Admin(const postgres::Options& postgres, Conclude conclude)
+    : jobs_({.name = "saga admin", .max_batch = 16, .max_queue = 256}, [postgres, conclude](int) {
+        auto store = std::make_shared<AdminStore>(postgres, conclude);
         return [store](const std::vector<Job>& jobs) {
           std::vector<absl::StatusOr<bool>> results;
           for (const Job& job : jobs) {
@@ -44,9 +44,9 @@ async::Task<absl::StatusOr<std::vector<OperatorAct>>> Admin::Acts(ActQuery query
   return Answer<std::vector<OperatorAct>>(jobs_, [query = std::move(query)](AdminStore& s) { return s.Acts(query); });
 }
 
-async::Task<absl::Status> Admin::Do(Act act, SagaKey key, std::string operator_id, std::string note) {
+async::Task<absl::Status> Admin::Do(Act act, SagaKey key, std::string operator_id, std::string note, int end) {
   const absl::StatusOr<bool> done =
-      co_await jobs_.Call([=](AdminStore& store) { return store.Do(act, key, operator_id, note); });
+      co_await jobs_.Call([=](AdminStore& store) { return store.Do(act, key, operator_id, note, end); });
   co_return done.status();
 }
 

@@ -15,13 +15,13 @@ namespace flotilla::saga {
 
 class Admin {
  public:
-  explicit Admin(const postgres::Options& postgres, MayResolve may_resolve = {});
+  explicit Admin(const postgres::Options& postgres, Conclude conclude = {});
 
   // As in AdminStore, and RESOURCE_EXHAUSTED where too many wait. Only on an executor's thread; resumes there.
   async::Task<absl::StatusOr<std::vector<SagaView>>> List(SagaQuery query);
   async::Task<absl::StatusOr<SagaDetail>> Get(SagaKey key);
   async::Task<absl::StatusOr<std::vector<OperatorAct>>> Acts(ActQuery query);
-  async::Task<absl::Status> Do(Act act, SagaKey key, std::string operator_id, std::string note);
+  async::Task<absl::Status> Do(Act act, SagaKey key, std::string operator_id, std::string note, int end = 0);
 
  private:
   using Job = std::function<absl::Status(AdminStore&)>;

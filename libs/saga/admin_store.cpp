@@ -167,16 +167,17 @@ absl::StatusOr<std::vector<OperatorAct>> AdminStore::Acts(const ActQuery& query)
   return acts;
 }
 
-absl::Status AdminStore::Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note) {
+absl::Status AdminStore::Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note,
+                            int end) {
   return session_.Transact([&](Transaction& transaction) -> absl::Status {
     const pqxx::result locked = transaction.Run(kLock, key.type, key.id);
     if (locked.empty()) return Unknown();
     if (static_cast<State>(locked[0][0].as<int>()) != State::kParked) return NotParked();
     if (act == Act::kCompensate && !locked[0][1].as<bool>()) return PastPivot();
     if (act == Act::kResolve) {
-      const absl::Status may =
-          may_resolve_ ? may_resolve_(transaction, key, postgres::FromBytes(locked[0][2].c_str())) : absl::OkStatus();
-      if (!may.ok()) return may;
+      const absl::Status concluded =
+          conclude_ ? conclude_(transaction, key, postgres::FromBytes(locked[0][2].c_str()), end) : absl::OkStatus();
+      if (!concluded.ok()) return concluded;
       transaction.Run(kArchive, key.type, key.id);
     } else {
       transaction.Run(kUnpark, key.type, key.id, act == Act::kCompensate);

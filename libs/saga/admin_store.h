@@ -77,26 +77,26 @@ struct ActQuery {
   int limit = 50;
 };
 
-// Whether a saga with these data may be ended by word; the service's own refusal otherwise. In the transaction that
-// would do it.
-using MayResolve = std::function<absl::Status(postgres::Transaction&, const SagaKey&, const std::string& data)>;
+// Brings what a saga with these data was about to the end that the operator names, in the transaction that ends the
+// saga; the service's own refusal where it could not end so. `end` is the service's own.
+using Conclude = std::function<absl::Status(postgres::Transaction&, const SagaKey&, const std::string& data, int end)>;
 
 class AdminStore {
  public:
-  // Without `may_resolve`: every parked one may.
-  explicit AdminStore(postgres::Options options, MayResolve may_resolve = {})
-      : session_(std::move(options)), may_resolve_(std::move(may_resolve)) {}
+  // Without `conclude`: a resolved saga leaves all else as it is.
+  explicit AdminStore(postgres::Options options, Conclude conclude = {})
+      : session_(std::move(options)), conclude_(std::move(conclude)) {}
 
   absl::StatusOr<std::vector<SagaView>> List(const SagaQuery& query);
   // NOT_FOUND (UNKNOWN_SAGA) where there is neither a record nor history. History and acts: the last 200 of each.
   absl::StatusOr<SagaDetail> Get(const SagaKey& key);
   absl::StatusOr<std::vector<OperatorAct>> Acts(const ActQuery& query);
-  // Does it and writes it down, both or neither. Only with a parked saga; of two at once one wins.
-  absl::Status Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note);
+  // Does it and writes it down, both or neither. Only with a parked saga; of two at once one wins. `end`: see Conclude.
+  absl::Status Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note, int end = 0);
 
  private:
   postgres::Session session_;
-  const MayResolve may_resolve_;
+  const Conclude conclude_;
 };
 
 }  // namespace flotilla::saga

@@ -51,6 +51,7 @@ void Run(std::string_view input) {
     case 6:
       return fuzz::Handle<v1::ResolveSagaRequest>(input, [](const auto& r) {
         const auto key = ParseSagaKey(r.type(), r.id());
+        if (const absl::Status status = CheckEnd(r.order_state()); !status.ok()) return status;
         return key.ok() ? CheckNote(r.note(), true) : key.status();
       });
     case 7:

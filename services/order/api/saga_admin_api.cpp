@@ -1,6 +1,7 @@
 #include "order/api/saga_admin_api.h"
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "errors/errors.h"
@@ -28,7 +29,7 @@ std::string AddPage(const Items& items, int page, Add add) {
 
 }  // namespace
 
-SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres) : admin_(postgres, MayResolve) {
+SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgres) : admin_(postgres, EndOrder) {
   using Service = v1::SagaAdminService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -78,7 +79,12 @@ async::Task<absl::Status> SagaAdminApi::Do(saga::Act act, rpc::Call& call, const
   const absl::StatusOr<saga::SagaKey> key = ParseSagaKey(request.type(), request.id());
   if (!key.ok()) co_return key.status();
   if (auto status = CheckNote(request.note(), act == saga::Act::kResolve); !status.ok()) co_return status;
-  const absl::Status done = co_await admin_.Do(act, *key, call.user_id, request.note());
+  int end = 0;
+  if constexpr (std::is_same_v<Request, v1::ResolveSagaRequest>) {
+    if (auto status = CheckEnd(request.order_state()); !status.ok()) co_return status;
+    end = request.order_state();
+  }
+  const absl::Status done = co_await admin_.Do(act, *key, call.user_id, request.note(), end);
   if (done.ok()) {
     telemetry::Log(telemetry::Level::kWarning, "operator's act on a saga",
                    {{"act", std::string(call.method)}, {"type", key->type}, {"id", key->id}}, call.traceparent);

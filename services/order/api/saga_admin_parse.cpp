@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "errors/errors.h"
 #include "google/protobuf/util/time_util.h"
+#include "order/domain/order.h"
 #include "validation/validation.h"
 
 namespace flotilla::order {
@@ -87,6 +88,11 @@ absl::Status CheckNote(const std::string& note, bool required) {
     return errors::InvalidField("note", "must be at most 1000 bytes of text");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckEnd(v1::OrderState state) {
+  if (v1::OrderState_IsValid(state) && Settled(static_cast<State>(state))) return absl::OkStatus();
+  return errors::InvalidField("order_state", "must be PAID, CANCELLED, REFUNDED or PARTIALLY_REFUNDED");
 }
 
 v1::Saga ToProto(const saga::SagaView& view) {

@@ -13,6 +13,8 @@ absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request);
 absl::StatusOr<saga::ActQuery> Parse(const v1::ListOperatorActsRequest& request);
 absl::StatusOr<saga::SagaKey> ParseSagaKey(const std::string& type, const std::string& id);
 absl::Status CheckNote(const std::string& note, bool required);
+// Of ResolveSaga.
+absl::Status CheckEnd(v1::OrderState state);
 
 v1::Saga ToProto(const saga::SagaView& view);
 v1::SagaHistoryEntry ToProto(const saga::HistoryEntry& entry);

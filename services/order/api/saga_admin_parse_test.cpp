@@ -53,6 +53,11 @@ TEST(SagaAdminParse, NamesTheWrongFieldOfAnAct) {
   EXPECT_EQ(Field(ParseSagaKey("", "1").status()), "type");
   EXPECT_EQ(Field(ParseSagaKey("create", "").status()), "id");
   EXPECT_EQ(Field(ParseSagaKey("create", std::string(65, 'x')).status()), "id");
+  EXPECT_TRUE(CheckEnd(v1::ORDER_STATE_CANCELLED).ok());
+  for (const auto state : {v1::ORDER_STATE_UNSPECIFIED, v1::ORDER_STATE_RESERVED, v1::ORDER_STATE_AWAITING_PAYMENT,
+                           static_cast<v1::OrderState>(99)}) {
+    EXPECT_EQ(Field(CheckEnd(state)), "order_state") << state;
+  }
   EXPECT_EQ(Field(CheckNote("", true)), "note");
   EXPECT_TRUE(CheckNote("", false).ok());
   EXPECT_EQ(Field(CheckNote(std::string(1001, 'x'), false)), "note");

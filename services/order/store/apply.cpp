@@ -140,6 +140,7 @@ absl::StatusOr<std::vector<ChangeResult>> OrderStore::Apply(std::span<const Chan
   std::vector<std::size_t> candidates;
   for (const auto& [id, index] : chosen) candidates.push_back(index);
   std::sort(candidates.begin(), candidates.end());
+  std::vector<ChangeResult> results(changes.size(), ChangeResult::kStale);
   for (;;) {
     Held held;
     const absl::Status status = session_.TransactHopefully([&](Transaction& transaction, Care care) {
@@ -156,10 +157,10 @@ absl::StatusOr<std::vector<ChangeResult>> OrderStore::Apply(std::span<const Chan
     });
     if (held.stale.empty()) {
       if (!status.ok()) return status;
-      std::vector<ChangeResult> results(changes.size(), ChangeResult::kStale);
       for (const std::size_t i : held.done) results[i] = ChangeResult::kDone;
       return results;
     }
+    for (const std::size_t i : held.stale) results[i] = ChangeResult::kConflict;
     std::erase_if(candidates, [&](std::size_t i) { return std::ranges::find(held.stale, i) != held.stale.end(); });
   }
 }

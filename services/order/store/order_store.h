@@ -44,8 +44,9 @@ struct Change {
   std::optional<Refund> refund = {};  // that the change begins
 };
 
-// kStale: another owner has the saga, or the order is no longer at the version before; nothing was changed.
-enum class ChangeResult { kDone, kStale };
+// kStale: another owner has the saga, or the order of a change that begins one is no longer at the version before.
+// kConflict: the saga holds, but somebody else has changed its order, which nobody may. Both: nothing was changed.
+enum class ChangeResult { kDone, kStale, kConflict };
 
 struct OrderKey {
   std::string user_id;

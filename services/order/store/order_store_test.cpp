@@ -129,7 +129,7 @@ TEST_F(OrderStoreTest, AStaleOrderDoesNotHoldUpItsBatch) {
   wrong.order.version = 7;
   const auto results = store.Apply(std::vector{wrong, MakeChange(good, State::kPaid, Change::Saga::kEnds, "create")});
   ASSERT_TRUE(results.ok()) << results.status();
-  EXPECT_EQ((*results)[0], ChangeResult::kStale);
+  EXPECT_EQ((*results)[0], ChangeResult::kConflict);
   EXPECT_EQ((*results)[1], ChangeResult::kDone);
   EXPECT_EQ(Count("SELECT count(*) FROM saga WHERE id::text = '" + bad.order_id + "'"), 1) << "its record stays";
 }

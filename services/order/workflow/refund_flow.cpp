@@ -68,6 +68,8 @@ saga::Record MakeRecord(const Order& order, const Refund& refund, const std::str
   record.type = kRefund;
   record.data = data.SerializeAsString();
   record.traceparent = traceparent;
+  // An order has one refund after the other under one key: a fence of the one must not hold for the next.
+  record.fence = order.version << 32;
   return record;
 }
 
@@ -79,10 +81,13 @@ absl::StatusOr<v1::RefundSaga> DataOf(const std::string& bytes) {
 
 }  // namespace
 
-absl::StatusOr<Order> OrderOfRefund(const std::string& data) {
+absl::StatusOr<Order> EndOfRefund(const std::string& data) {
   const absl::StatusOr<v1::RefundSaga> refund = DataOf(data);
   if (!refund.ok()) return refund.status();
-  return FromProto(refund->order());
+  Order order = FromProto(refund->order());
+  order.refunded += refund->amount();
+  order.state = order.refunded == order.total ? State::kRefunded : State::kPartiallyRefunded;
+  return order;
 }
 
 async::Task<absl::StatusOr<Order>> RefundFlow::Refund(RefundRequest request, absl::Time deadline,
@@ -138,12 +143,9 @@ saga::Definition RefundFlow::Saga(Participants& participants, SagaEnd& end) {
                           co_return co_await participants.Release(c.record.id, true, c.deadline);
                         }});
   saga.finish_forward = [&end](Context& c) -> async::Task<absl::Status> {
-    const absl::StatusOr<v1::RefundSaga> data = DataOf(c.record.data);
-    if (!data.ok()) co_return data.status();
-    Order order = FromProto(data->order());
-    order.refunded += data->amount();
-    const State state = order.refunded == order.total ? State::kRefunded : State::kPartiallyRefunded;
-    co_return co_await end.Commit(c, Advance(std::move(order), state, absl::Now()));
+    const absl::StatusOr<Order> ended = EndOfRefund(c.record.data);
+    if (!ended.ok()) co_return ended.status();
+    co_return co_await end.Commit(c, Advance(*ended, ended->state, absl::Now()));
   };
   // Of records that an older build has turned back.
   saga.finish_compensated = [](Context&) -> async::Task<absl::Status> {

@@ -19,8 +19,9 @@ namespace flotilla::order {
 // The type of the saga.
 inline constexpr char kRefund[] = "refund";
 
-// The order that a refund's record is about, as it was in REFUNDING. INTERNAL where the bytes are none.
-absl::StatusOr<Order> OrderOfRefund(const std::string& data);
+// The order as the refund of this record leaves it: its state and what is refunded by then; its version is still that
+// of REFUNDING. INTERNAL where the bytes are none.
+absl::StatusOr<Order> EndOfRefund(const std::string& data);
 
 // What the caller asks for.
 struct RefundRequest {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "errors/errors.h"
 #include "order/codec/codec.h"
 
 namespace flotilla::order {
@@ -12,6 +13,10 @@ async::Task<absl::Status> SagaEnd::Commit(saga::Context& context, Order order) {
       co_await orders_.Apply({order, EventOf(order, context.record.traceparent), context.record, Change::Saga::kEnds});
   if (!changed.ok()) co_return changed.status();
   if (*changed == ChangeResult::kStale) co_return saga::Lost();
+  if (*changed == ChangeResult::kConflict) {
+    co_return errors::Make(absl::StatusCode::kFailedPrecondition, "ORDER_CHANGED",
+                           "the order is not as its saga left it");
+  }
   hub_.Publish(order);
   co_return absl::OkStatus();
 }

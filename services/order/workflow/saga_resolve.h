@@ -1,4 +1,4 @@
-// Whether an operator may end a saga of an order by word.
+// What becomes of an order whose saga an operator ends by word.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace flotilla::order {
 
-// For saga::AdminStore. FAILED_PRECONDITION (ORDER_NOT_AT_REST) while the order is on its way: without its saga it
-// would stay there for ever, charged or not.
-absl::Status MayResolve(postgres::Transaction& transaction, const saga::SagaKey& saga, const std::string& data);
+// For saga::AdminStore. Brings the order to `end`, a State, with its event. FAILED_PRECONDITION (WRONG_END_STATE) where
+// the saga could not have ended the order there.
+absl::Status EndOrder(postgres::Transaction& transaction, const saga::SagaKey& saga, const std::string& data, int end);
 
 }  // namespace flotilla::order
