@@ -55,6 +55,7 @@ class Reconciliation : public testing::Test {
     request.mutable_header()->set_statement_id(id);
     request.mutable_header()->mutable_start_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) - 3600);
     request.mutable_header()->mutable_end_time()->set_seconds(absl::ToUnixSeconds(absl::Now()));
+    request.mutable_header()->set_size_bytes(static_cast<std::int64_t>(csv.size()));
     writer->Write(request);
     for (std::size_t at = 0; at < csv.size(); at += 50) {
       request.set_chunk(csv.substr(at, 50));

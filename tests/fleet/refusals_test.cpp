@@ -166,7 +166,7 @@ class Refusals : public testing::Test {
     payment::v1::DepositResponse response;
     return Call(*payments, &PaymentService::Stub::Deposit, "", request, &response);
   }
-  Result Import(const std::string& id, const std::string& csv) {
+  Result Import(const std::string& id, const std::string& csv, std::size_t cut_off = 0) {
     const auto stub = ReconciliationService::NewStub(fleet.channel("payment-1"));
     grpc::ClientContext context;
     SetCall(context, "olga", 20000);
@@ -176,6 +176,7 @@ class Refusals : public testing::Test {
     request.mutable_header()->set_statement_id(id);
     request.mutable_header()->mutable_start_time()->set_seconds(1);
     request.mutable_header()->mutable_end_time()->set_seconds(2);
+    request.mutable_header()->set_size_bytes(static_cast<std::int64_t>(csv.size() + cut_off));
     writer->Write(request);
     for (std::size_t at = 0; at < csv.size(); at += 100'000) {
       request.set_chunk(csv.substr(at, 100'000));
@@ -315,6 +316,7 @@ TEST_F(Refusals, OfTheLedgerAndTheReconciliationAreDistinctAndDocumented) {
   for (int i = 0; i <= 50'000; ++i) endless += row;
   Refused("ImportStatement", Import("bad", header + "a,charge\n"), "MALFORMED_STATEMENT");
   Refused("ImportStatement", Import("endless", endless), "STATEMENT_TOO_LONG");
+  Refused("ImportStatement", Import("cut", header + row, row.size()), "STATEMENT_INCOMPLETE");
   EXPECT_TRUE(Import("s", header + row).status.ok());
   Refused("ImportStatement", Import("s", header), "STATEMENT_REUSED");
   const auto reconciliation = ReconciliationService::NewStub(fleet.channel("payment-1"));

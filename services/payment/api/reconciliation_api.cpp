@@ -43,21 +43,26 @@ ReconciliationApi::ReconciliationApi(rpc::Server& server, Reconciliation& reconc
 }
 
 ReconciliationApi::Reply<v1::ImportStatementResponse> ReconciliationApi::ImportStatement(
-    rpc::Call& call, rpc::ServerReader<v1::ImportStatementRequest>& requests) {
+    rpc::Call&, rpc::ServerReader<v1::ImportStatementRequest>& requests) {
   v1::ImportStatementRequest request;
   bool more = co_await requests.Read(&request);
   if (!more) co_return errors::InvalidField("header", "must be the first request's part");
   absl::StatusOr<ProviderStatement> statement = Parse(request, absl::Now() - margin_);
   if (!statement.ok()) co_return statement.status();
+  std::int64_t left = request.header().size_bytes();
   StatementReader reader;
   while ((more = co_await requests.Read(&request))) {
     if (request.part_case() != v1::ImportStatementRequest::kChunk) {
       co_return errors::InvalidField("chunk", "must be the part of every request but the first");
     }
+    left -= static_cast<std::int64_t>(request.chunk().size());
     if (const absl::Status status = reader.Add(request.chunk()); !status.ok()) co_return StatementError(status);
   }
-  // A statement that broke off must not be taken for a whole one.
-  if (call.cancelled()) co_return absl::CancelledError("the stream ended before the statement did");
+  // gRPC tells a stream that broke off from one that ended, but only later.
+  if (left != 0) {
+    co_return errors::Make(absl::StatusCode::kInvalidArgument, "STATEMENT_INCOMPLETE",
+                           "header.size_bytes: more or fewer bytes came", {{"field", "header.size_bytes"}});
+  }
   if (const absl::Status status = reader.Finish(); !status.ok()) co_return StatementError(status);
   statement->lines = std::move(reader).lines();
   const absl::StatusOr<Imported> imported = co_await reconciliation_.Import(*std::move(statement));

@@ -44,6 +44,7 @@ absl::StatusOr<ProviderStatement> Parse(const v1::ImportStatementRequest& reques
   }
   if (!header.has_start_time()) return errors::InvalidField("header.start_time", "is required");
   if (!header.has_end_time()) return errors::InvalidField("header.end_time", "is required");
+  if (header.size_bytes() < 1) return errors::InvalidField("header.size_bytes", "must be the size of the file");
   ProviderStatement statement{
       .statement_id = header.statement_id(), .start = TimeOf(header.start_time()), .end = TimeOf(header.end_time())};
   if (statement.start < absl::UnixEpoch()) return errors::InvalidField("header.start_time", "must not be before 1970");
