@@ -35,6 +35,22 @@ class Takeover : public testing::Test {
     return static_cast<int>(Open());
   }
   std::int64_t Open() { return fleet.Query("order", "SELECT count(*) FROM saga"); }
+  bool Leads(const std::string& order) { return fleet.Log(order).find("relay: leading") != std::string::npos; }
+  std::string RelayLeader() {
+    std::string leader;
+    EXPECT_TRUE(Eventually([&] {
+      for (const char* order : {"order-1", "order-2", "order-3"}) {
+        if (Leads(order)) leader = order;
+      }
+      return !leader.empty();
+    }));
+    return leader;
+  }
+  static std::vector<std::string> Others(const std::string& leader) {
+    std::vector<std::string> others = {"order-1", "order-2", "order-3"};
+    std::erase(others, leader);
+    return others;
+  }
   Fleet fleet;
 };
 
@@ -52,21 +68,25 @@ TEST_F(Takeover, AFrozenCoordinatorThatWakesUpDoesNoHarm) {
   EXPECT_EQ(fleet.Check(), "");
 }
 
+TEST_F(Takeover, AKilledRelayIsReplacedAtOnce) {
+  const std::string leader = RelayLeader();
+  const std::vector<std::string> others = Others(leader);
+  Load load(fleet, {others[0]}, kBuyers);
+  EXPECT_TRUE(load.Progresses(100));
+  fleet.Kill(leader);
+  const absl::Time killed = absl::Now();
+  ASSERT_TRUE(Eventually([&] { return Leads(others[0]) || Leads(others[1]); }, absl::Seconds(30)));
+  std::cout << "another one leads " << absl::FormatDuration(absl::Now() - killed) << " after the kill\n";
+  EXPECT_TRUE(load.Progresses(100));
+  load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
 // Who leads the relay holds a lock of its session: frozen, it would have held up every event.
 TEST_F(Takeover, AFrozenRelayLosesItsLead) {
-  const auto leads = [this](const std::string& order) {
-    return fleet.Log(order).find("relay: leading") != std::string::npos;
-  };
-  std::string leader;
-  ASSERT_TRUE(Eventually([&] {
-    for (const char* order : {"order-1", "order-2", "order-3"}) {
-      if (leads(order)) leader = order;
-    }
-    return !leader.empty();
-  }));
+  const std::string leader = RelayLeader();
   fleet.process(leader).Signal(SIGSTOP);
-  const std::string other = leader == "order-1" ? "order-2" : "order-1";
-  Load load(fleet, {other}, kBuyers);
+  Load load(fleet, {Others(leader).front()}, kBuyers);
   EXPECT_TRUE(load.Progresses(100));
   load.Stop();
   const std::int64_t events = fleet.Query("order", "SELECT count(*) FROM event");
@@ -142,6 +162,33 @@ TEST(Compensation, RacingALateConfirmLeavesTheStockRight) {
     EXPECT_EQ(stock.sold(), 0);
   }
   std::cout << "the confirmation came first in " << confirmed_first << " of " << kRounds << " rounds\n";
+}
+
+// The payment is slow, so the hold has run out when the stock is to be confirmed: what was charged goes back, also
+// where the coordinator is killed on the way.
+TEST(Compensation, MoneyGoesBackWhereTheHoldRanOutMeanwhile) {
+  constexpr int kOrders = 20;
+  Fleet fleet;
+  Proxy slow;
+  for (const char* service : {"inventory", "notify"}) fleet.WaitServing(fleet.Start(service));
+  fleet.WaitServing(fleet.StartBehind(slow, "payment"));
+  fleet.WaitServing(fleet.Start("order", {"--reservation_hold=1s"}));
+  fleet.PutSku("sku", 100, kOrders);
+  for (int i = 0; i < kOrders; ++i) fleet.OpenWallet(absl::StrCat("user", i), 1000);
+  slow.SetDelay(absl::Milliseconds(700));
+  std::vector<std::thread> buyers;
+  for (int i = 0; i < kOrders; ++i) {
+    buyers.emplace_back(
+        [&fleet, i] { CreateOrder(*fleet.orders(), absl::StrCat("user", i), "k", {{"sku", 1}}, 20000); });
+  }
+  EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT (count(*) > 0)::int FROM charge", 1, 20));
+  fleet.KillAndRestart("order-1");
+  for (auto& buyer : buyers) buyer.join();
+  slow.SetDelay(absl::ZeroDuration());
+  EXPECT_TRUE(fleet.WaitForQuery("order", "SELECT count(*) FROM saga", 0, 30));
+  EXPECT_GT(fleet.Query("order", "SELECT count(*) FROM orders WHERE cancel_reason = 'RESERVATION_EXPIRED'"), 0);
+  EXPECT_GT(fleet.Query("payment", "SELECT count(*) FROM refund"), 0);
+  EXPECT_EQ(fleet.Check(), "");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "soak/faults.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -131,9 +132,18 @@ void Faults::RevokeLeases() {
 
 void Faults::Strike() {
   Pause(200, 2000);
-  const auto& [kind, strike] = kinds_[random_() % kinds_.size()];
+  if (deck_.empty()) {
+    for (std::size_t i = 0; i < kinds_.size(); ++i) deck_.push_back(i);
+    std::shuffle(deck_.begin(), deck_.end(), random_);
+  }
+  const auto& [kind, strike] = kinds_[deck_.back()];
+  deck_.pop_back();
   strike();
   ++survived_[kind];
+}
+
+void Faults::Heal() {
+  for (const std::string& service : world_.services) world_.fleet.SetClock(service, absl::ZeroDuration());
 }
 
 }  // namespace flotilla::soak

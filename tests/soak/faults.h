@@ -29,6 +29,8 @@ class Faults {
   Faults(World& world, std::uint64_t seed);
   // Only on one thread, the one that made the fleet: its processes die with it.
   void Strike();
+  // Sets every clock right.
+  void Heal();
   const std::map<std::string, int>& survived() const { return survived_; }
 
  private:
@@ -40,6 +42,7 @@ class Faults {
   World& world_;
   std::mt19937_64 random_;
   std::vector<std::pair<std::string, std::function<void()>>> kinds_;
+  std::vector<std::size_t> deck_;  // kinds that are still to come before the first comes again
   std::map<std::string, int> survived_;
 };
 

@@ -28,8 +28,9 @@ int Run(std::uint64_t seed) {
   Faults faults(world, seed);
   Buyers buyers(world, absl::GetFlag(FLAGS_buyers), seed);
   for (const absl::Time end = absl::Now() + absl::GetFlag(FLAGS_duration); absl::Now() < end;) faults.Strike();
-  for (const std::string& service : world.services) fleet.WaitServing(service, 60);
+  faults.Heal();
   const absl::Time healed = absl::Now();
+  for (const std::string& service : world.services) fleet.WaitServing(service, 60);
   buyers.Stop();
   // An order that awaits its payment has no saga now, but will have one, at the latest when its time is over.
   const bool ended = Eventually(
