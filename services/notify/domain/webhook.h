@@ -41,7 +41,8 @@ struct RetryPolicy {
 // One attempt that is to be made.
 struct Attempt {
   std::int64_t delivery_id = 0;
-  int number = 0;  // from 1; fences it
+  int number = 0;         // from 1; fences it
+  absl::Time claimed_at;  // by the database: receivers judge it, so a wrong machine clock must not show in it
   Endpoint endpoint;
   Notification notification;
 };

@@ -30,7 +30,8 @@ const Statement kClaim = {"delivery_claim", R"(
       FROM due WHERE d.delivery_id = due.delivery_id
       RETURNING d.delivery_id, d.attempts, d.endpoint_id, d.user_id, d.sequence)
     SELECT c.delivery_id, c.attempts, c.user_id, e.endpoint_id, e.url, e.secret,
-           CASE WHEN e.previous_until > now() THEN e.previous_secret END, )" NOTIFICATION_COLUMNS R"(
+           CASE WHEN e.previous_until > now() THEN e.previous_secret END,
+           extract(epoch FROM now())::bigint, )" NOTIFICATION_COLUMNS R"(
     FROM claimed c JOIN endpoint e ON e.endpoint_id = c.endpoint_id
     JOIN notification n ON n.user_id = c.user_id AND n.sequence = c.sequence)"};
 
@@ -64,7 +65,8 @@ Attempt AttemptFrom(const pqxx::row& row) {
   attempt.endpoint.url = row[4].c_str();
   attempt.endpoint.secret = postgres::FromBytes(row[5].c_str());
   if (!row[6].is_null()) attempt.endpoint.previous_secret = postgres::FromBytes(row[6].c_str());
-  attempt.notification = FromRow(attempt.endpoint.user_id, row, 7);
+  attempt.claimed_at = absl::FromUnixSeconds(row[7].as<std::int64_t>());
+  attempt.notification = FromRow(attempt.endpoint.user_id, row, 8);
   return attempt;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "flotilla/notify/v1/notify_service.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "notify/codec/codec.h"
@@ -30,13 +29,13 @@ HttpRequest RequestOf(const Attempt& attempt) {
   static_cast<void>(google::protobuf::util::MessageToJsonString(body, &request.body));
   // The same at every attempt: receivers tell repeats by it.
   const std::string& id = attempt.notification.event_id;
-  const std::int64_t now = absl::ToUnixSeconds(absl::Now());
-  std::string signature = Sign(attempt.endpoint.secret, id, now, request.body);
+  const std::int64_t time = absl::ToUnixSeconds(attempt.claimed_at);
+  std::string signature = Sign(attempt.endpoint.secret, id, time, request.body);
   if (!attempt.endpoint.previous_secret.empty()) {  // receivers accept either
-    absl::StrAppend(&signature, " ", Sign(attempt.endpoint.previous_secret, id, now, request.body));
+    absl::StrAppend(&signature, " ", Sign(attempt.endpoint.previous_secret, id, time, request.body));
   }
   request.headers = {"content-type: application/json", absl::StrCat("webhook-id: ", id),
-                     absl::StrCat("webhook-timestamp: ", now), absl::StrCat("webhook-signature: ", signature)};
+                     absl::StrCat("webhook-timestamp: ", time), absl::StrCat("webhook-signature: ", signature)};
   return request;
 }
 

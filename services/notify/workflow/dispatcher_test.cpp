@@ -12,6 +12,7 @@
 #include "notify/store/notification_store.h"
 #include "notify/webhook/signature.h"
 #include "notify/webhook/test_receiver.h"
+#include "postgres/test_clock.h"
 #include "postgres/test_database.h"
 #include "testing/eventually.h"
 
@@ -92,6 +93,22 @@ TEST_F(DispatcherTest, WhatIsSentIsSignedAndSaysWhatHappened) {
   EXPECT_EQ(body.type(), "order.paid");
   EXPECT_EQ(body.sequence(), 1);
   EXPECT_EQ(body.text(), "Your order 7 is paid.");
+}
+
+// A receiver refuses what is minutes off, so a wrong clock of the machine must not stop all webhooks.
+TEST_F(DispatcherTest, TheTimestampIsTheDatabases) {
+  postgres::TestClock server(database_);
+  server.Set(absl::Minutes(10));
+  TestReceiver receiver(TestReceiver::Always(200));
+  AddEndpoint("anna", receiver.url());
+  Dispatcher::Options elsewhere = options();
+  elsewhere.postgres = server.options();
+  Dispatcher dispatcher(elsewhere);
+  Tell("anna", 1);
+  dispatcher.Wake();
+  ASSERT_TRUE(Eventually([&] { return InState("2") == 1; }));
+  const auto timestamp = std::stoll(receiver.requests().at(0).Header("webhook-timestamp"));
+  EXPECT_GT(absl::FromUnixSeconds(timestamp), absl::Now() + absl::Minutes(9));
 }
 
 TEST_F(DispatcherTest, BadReceiversDelayNobody) {
