@@ -56,7 +56,8 @@ async::Task<int> Caller(Ledger& ledger, std::atomic<int>& next, std::atomic<bool
 
 double Batched(const postgres::Options& options, absl::Duration duration, std::atomic<int>& next) {
   async::ThreadExecutor executor;
-  Ledger ledger(Ledger::Options{options});
+  const postgres::DatabaseClock clock(options);  // charges do not ask it
+  Ledger ledger(Ledger::Options{options}, clock);
   return Rate(duration, [&](std::atomic<bool>& stop, std::atomic<int>& charged) {
     std::vector<async::Task<int>> callers;
     for (int i = 0; i < kCallers; ++i) callers.push_back(Caller(ledger, next, stop, charged));

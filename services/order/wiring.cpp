@@ -30,6 +30,9 @@ absl::Status Wire(runtime::Fleet& fleet) {
   const auto postgres = fleet.postgres();
   if (auto status = fleet.Migrate([&] { return event_log::Migrate(postgres, Schema()); }); !status.ok()) return status;
 
+  auto* clock = fleet.Keep(std::make_unique<postgres::DatabaseClock>(postgres));
+  if (auto status = fleet.Patiently([clock] { return clock->Start(); }); !status.ok()) return status;
+
   saga::EngineOptions engine;
   engine.postgres = postgres;
   engine.owner = absl::StrCat(fleet.instance_id(), "/", absl::Hex(std::random_device{}()));  // new at every start
@@ -41,7 +44,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
   CountStates(*hub);
   auto* participants = fleet.Keep(std::make_unique<Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
                                                                  absl::GetFlag(FLAGS_reservation_hold)));
-  auto* flow = fleet.Keep(std::make_unique<OrderFlow>(engine, *orders, *participants, *hub, payment_window));
+  auto* flow = fleet.Keep(std::make_unique<OrderFlow>(engine, *orders, *participants, *hub, *clock, payment_window));
   auto* refunds = fleet.Keep(std::make_unique<RefundFlow>(*flow, *orders, *hub));
   fleet.Keep(std::make_unique<OrderApi>(fleet.server(), *flow, *refunds, *orders, *hub));
   auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres));

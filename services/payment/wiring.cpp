@@ -45,6 +45,9 @@ absl::Status Wire(runtime::Fleet& fleet) {
   if (absl::Status status = Prepare(fleet, *config); !status.ok()) return status;
   const postgres::Options postgres = fleet.postgres();
 
+  auto* clock = fleet.Keep(std::make_unique<postgres::DatabaseClock>(postgres));
+  if (absl::Status status = fleet.Patiently([clock] { return clock->Start(); }); !status.ok()) return status;
+
   // Own commits wake it, so it need not look often.
   auto* log = fleet.Keep(std::make_unique<event_log::EventLog>(
       fleet.server(),
@@ -52,15 +55,17 @@ absl::Status Wire(runtime::Fleet& fleet) {
           .service = "payment", .postgres = postgres, .nats = fleet.nats(), .idle_poll = absl::Milliseconds(250)}));
   const auto wake = [log] { log->Wake(); };
   const auto told = Teller(wake);
-  auto* ledger = fleet.Keep(std::make_unique<Ledger>(Ledger::Options{postgres, config->split, told}));
+  auto* ledger = fleet.Keep(std::make_unique<Ledger>(Ledger::Options{postgres, config->split, told}, *clock));
   auto* journal = fleet.Keep(std::make_unique<Journal>(postgres));
   fleet.Keep(std::make_unique<LedgerAudit>(postgres, LedgerAudit::Options{}));
-  fleet.Keep(std::make_unique<PaymentApi>(fleet.server(), *ledger, CallbackVerifier(config->provider_secrets)));
+  fleet.Keep(std::make_unique<PaymentApi>(fleet.server(), *ledger, *clock, CallbackVerifier(config->provider_secrets)));
   fleet.Keep(std::make_unique<LedgerApi>(fleet.server(), *journal));
   auto* reconciliation = fleet.Keep(std::make_unique<Reconciliation>(postgres));
-  fleet.Keep(std::make_unique<ReconciliationApi>(fleet.server(), *reconciliation, config->statement_margin, wake));
-  fleet.Keep(std::make_unique<Keeper>(Keeper::Options{
-      .postgres = postgres, .split = config->split, .settle_after = config->settle_after, .told = told}));
+  fleet.Keep(
+      std::make_unique<ReconciliationApi>(fleet.server(), *reconciliation, *clock, config->statement_margin, wake));
+  fleet.Keep(std::make_unique<Keeper>(
+      Keeper::Options{.postgres = postgres, .split = config->split, .settle_after = config->settle_after, .told = told},
+      *clock));
   fleet.Keep(std::make_unique<Reconciler>(
       Reconciler::Options{.postgres = postgres, .every = config->reconcile_every, .wake = wake}));
   return absl::OkStatus();

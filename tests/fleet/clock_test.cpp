@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "fleet/fleet.h"
 #include "fleet/load.h"
+#include "fleet/provider.h"
 #include "gtest/gtest.h"
 #include "testing/eventually.h"
 
@@ -41,6 +42,52 @@ TEST(Clocks, InstancesThatAreTenMinutesApartWorkTogether) {
     EXPECT_TRUE(load.Progresses(100));
   }
   load.Stop();
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// One sets the deadline, the other judges it, and the provider's timestamp as well: none of it by its machine's clock.
+TEST(Clocks, PaymentDeadlinesAreTheSameForOrderAndPayment) {
+  Fleet fleet({.own_clocks = true});
+  fleet.Start("inventory");
+  fleet.Start("payment", {"--provider_secrets=secret"});
+  fleet.Start("notify");
+  fleet.Start("order", {"--payment_window=2m"});
+  fleet.Start("order", {"--payment_window=5s"});
+  for (const char* name : {"inventory-1", "payment-1", "notify-1", "order-1", "order-2"}) fleet.WaitServing(name);
+  fleet.PutSku("book", 100, 10);
+  Provider provider(fleet.payments(), "secret");
+  // Repeated, as clients do: a call that comes just when a clock is set may be answered before its deadline.
+  const auto create = [&](const std::string& instance, const std::string& key) {
+    Result created;
+    EXPECT_TRUE(Eventually([&] {
+      created =
+          CreateOrder(*fleet.orders(instance), "anna", key, {{"book", 1}}, 8000, order::v1::PAYMENT_METHOD_EXTERNAL);
+      return created.order.state() == order::v1::ORDER_STATE_AWAITING_PAYMENT;
+    })) << order::v1::OrderState_Name(created.order.state())
+        << created.reason << created.order.cancel_reason();
+    return created.order;
+  };
+  const auto becomes = [&](const order::v1::Order& order, order::v1::OrderState state) {
+    return Eventually([&] { return GetOrder(*fleet.orders(), "anna", order.order_id()).order.state() == state; },
+                      absl::Seconds(30));
+  };
+  for (const absl::Duration off : {-kTenMinutes, kTenMinutes}) {
+    for (const bool from_start : {false, true}) {
+      SCOPED_TRACE(absl::StrCat(absl::FormatDuration(off), from_start ? " from the start" : ", set while it runs"));
+      for (const char* instance : {"order-1", "order-2"}) fleet.SetClock(instance, off);
+      fleet.SetClock("payment-1", -off);
+      if (from_start) {
+        for (const char* instance : {"payment-1", "order-1", "order-2"}) fleet.KillAndRestart(instance);
+      }
+      const std::string key = absl::StrCat(absl::FormatDuration(off), from_start);
+      const order::v1::Order paid = create("order-1", "paid" + key);
+      EXPECT_EQ(provider.Send({.event_id = "evt" + key, .reference = paid.payment_reference(), .amount = 100}), "");
+      EXPECT_TRUE(becomes(paid, order::v1::ORDER_STATE_PAID));
+      const order::v1::Order unpaid = create("order-2", "unpaid" + key);
+      EXPECT_TRUE(becomes(unpaid, order::v1::ORDER_STATE_CANCELLED));
+      EXPECT_EQ(GetOrder(*fleet.orders(), "anna", unpaid.order_id()).order.cancel_reason(), "PAYMENT_EXPIRED");
+    }
+  }
   EXPECT_EQ(fleet.Check(), "");
 }
 

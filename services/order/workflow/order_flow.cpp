@@ -65,11 +65,12 @@ absl::Status Retryable(const absl::Status& status) {
 }
 
 OrderFlow::OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub,
-                     absl::Duration payment_window)
+                     const postgres::DatabaseClock& clock, absl::Duration payment_window)
     : orders_(orders),
       participants_(participants),
       hub_(hub),
       end_(orders, hub),
+      clock_(clock),
       payment_window_(payment_window),
       engine_(std::move(options), {CreateSaga(), CancelSaga(), RefundFlow::Saga(participants, end_),
                                    OpenPaymentSaga(participants, end_), CompletePaymentSaga(participants, end_)}) {}
@@ -80,9 +81,10 @@ void OrderFlow::Stop() { engine_.Stop(absl::Seconds(3)); }
 
 async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time deadline, std::string traceparent) {
   const bool external = draft.payment_method == PaymentMethod::kExternal;
+  const absl::Time now = clock_.Now();
   // Whole seconds, as the contracts carry it.
-  if (external) draft.pay_by = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now() + payment_window_));
-  const absl::StatusOr<Reservation> reservation = co_await participants_.Reserve(draft, deadline);
+  if (external) draft.pay_by = absl::FromUnixSeconds(absl::ToUnixSeconds(now + payment_window_));
+  const absl::StatusOr<Reservation> reservation = co_await participants_.Reserve(draft, now, deadline);
   if (!reservation.ok()) co_return co_await Stored(std::move(draft), reservation.status(), deadline);
 
   Order order = std::move(draft);

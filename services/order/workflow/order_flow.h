@@ -13,6 +13,7 @@
 #include "order/workflow/order_hub.h"
 #include "order/workflow/participants.h"
 #include "order/workflow/saga_end.h"
+#include "postgres/database_clock.h"
 #include "saga/saga.h"
 
 namespace flotilla::order {
@@ -30,9 +31,9 @@ absl::Status Retryable(const absl::Status& status);
 
 class OrderFlow {
  public:
-  // The references outlive the flow. `payment_window`: how long an external payment may take.
+  // The references outlive the flow. `payment_window`: how long an external payment may take, by `clock`.
   OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub,
-            absl::Duration payment_window);
+            const postgres::DatabaseClock& clock, absl::Duration payment_window);
 
   // Recovers orphaned sagas on these executors, the server's loops.
   void Start(std::vector<async::Executor*> executors);
@@ -65,6 +66,7 @@ class OrderFlow {
   Participants& participants_;
   OrderHub& hub_;
   SagaEnd end_;
+  const postgres::DatabaseClock& clock_;
   const absl::Duration payment_window_;
   saga::Engine engine_;
 };

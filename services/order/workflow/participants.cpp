@@ -4,7 +4,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 
 namespace flotilla::order {
@@ -111,7 +110,8 @@ Participants::Participants(std::shared_ptr<rpc::ChannelPool> inventory, std::sha
                            std::move(items), kAddRequest, kTakeError);
       }) {}
 
-async::Task<absl::StatusOr<Reservation>> Participants::Reserve(const Order& order, absl::Time deadline) {
+async::Task<absl::StatusOr<Reservation>> Participants::Reserve(const Order& order, absl::Time now,
+                                                               absl::Time deadline) {
   inventory::v1::ReserveRequest request;
   request.set_order_id(order.order_id);
   for (const Line& line : order.lines) {
@@ -120,7 +120,7 @@ async::Task<absl::StatusOr<Reservation>> Participants::Reserve(const Order& orde
     out->set_quantity(line.quantity);
   }
   absl::Duration hold = hold_;
-  if (order.payment_method == PaymentMethod::kExternal) hold += order.pay_by - absl::Now();
+  if (order.payment_method == PaymentMethod::kExternal) hold += order.pay_by - now;
   request.mutable_hold()->set_seconds(absl::ToInt64Seconds(hold));
   request.set_user_id(order.user_id);
   return reserve_.Call({std::move(request), deadline});

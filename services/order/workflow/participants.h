@@ -31,8 +31,8 @@ class Participants {
   Participants(std::shared_ptr<rpc::ChannelPool> inventory, std::shared_ptr<rpc::ChannelPool> payment,
                absl::Duration hold);
 
-  // The call is given up at `deadline`. The hold outlasts order.pay_by, where there is one.
-  async::Task<absl::StatusOr<Reservation>> Reserve(const Order& order, absl::Time deadline);
+  // The call is given up at `deadline`. The hold outlasts order.pay_by, where there is one; `now` is by the same clock.
+  async::Task<absl::StatusOr<Reservation>> Reserve(const Order& order, absl::Time now, absl::Time deadline);
   async::Task<absl::Status> Confirm(std::string order_id, absl::Time deadline);
   // `return_sold`: also a confirmed sale is taken back.
   async::Task<absl::Status> Release(std::string order_id, bool return_sold, absl::Time deadline);

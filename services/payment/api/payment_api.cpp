@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "payment/api/convert.h"
 #include "rpc/batch_items.h"
@@ -30,8 +29,10 @@ absl::Status CheckOwner(const rpc::Call& call, const std::string& user_id) {
 
 }  // namespace
 
-PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger, CallbackVerifier verifier)
+PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger, const postgres::DatabaseClock& clock,
+                       CallbackVerifier verifier)
     : ledger_(ledger),
+      clock_(clock),
       verifier_(std::move(verifier)),
       charged_(telemetry::Counter(kCharges, kChargesHelp, {{"outcome", "charged"}})),
       refused_(telemetry::Counter(kCharges, kChargesHelp, {{"outcome", "refused"}})),
@@ -133,7 +134,7 @@ PaymentApi::Reply<v1::RefundResponse> PaymentApi::Refund(const v1::RefundRequest
 }
 
 PaymentApi::Reply<v1::AuthorizeResponse> PaymentApi::Authorize(const v1::AuthorizeRequest& request) {
-  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request, absl::Now()));
+  const absl::StatusOr<ActionResult> result = co_await Act(Parse(request, clock_.Now()));
   if (!result.ok()) co_return result.status();
   co_return AuthorizeResponse(*result);
 }
@@ -163,7 +164,7 @@ PaymentApi::Reply<v1::CreatePaymentResponse> PaymentApi::CreatePayment(const v1:
 }
 
 PaymentApi::Reply<v1::HandleCallbackResponse> PaymentApi::HandleCallback(const v1::HandleCallbackRequest& request) {
-  absl::StatusOr<CallbackCommand> command = verifier_.Verify(request, absl::Now());
+  absl::StatusOr<CallbackCommand> command = verifier_.Verify(request, clock_.Now());
   if (!command.ok()) {
     forged_.Increment();
     co_return command.status();

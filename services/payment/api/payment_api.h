@@ -6,6 +6,7 @@
 #include "flotilla/payment/v1/payment_service.grpc.pb.h"
 #include "payment/api/callback.h"
 #include "payment/store/ledger.h"
+#include "postgres/database_clock.h"
 #include "prometheus/counter.h"
 #include "rpc/server.h"
 
@@ -13,8 +14,8 @@ namespace flotilla::payment {
 
 class PaymentApi {
  public:
-  // Registers with `server`, whose calls this object and `ledger` must outlive.
-  PaymentApi(rpc::Server& server, Ledger& ledger, CallbackVerifier verifier);
+  // Registers with `server`, whose calls this object, `ledger` and `clock` must outlive.
+  PaymentApi(rpc::Server& server, Ledger& ledger, const postgres::DatabaseClock& clock, CallbackVerifier verifier);
 
  private:
   template <class T>
@@ -38,6 +39,7 @@ class PaymentApi {
   Reply<ActionResult> Act(absl::StatusOr<Action> action);
 
   Ledger& ledger_;
+  const postgres::DatabaseClock& clock_;
   const CallbackVerifier verifier_;
   prometheus::Counter& charged_;
   prometheus::Counter& refused_;

@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "payment/api/reconciliation_convert.h"
 #include "payment/domain/statement_csv.h"
@@ -13,9 +12,10 @@
 
 namespace flotilla::payment {
 
-ReconciliationApi::ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation, absl::Duration margin,
+ReconciliationApi::ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation,
+                                     const postgres::DatabaseClock& clock, absl::Duration margin,
                                      std::function<void()> wake)
-    : reconciliation_(reconciliation), margin_(margin), wake_(std::move(wake)) {
+    : reconciliation_(reconciliation), clock_(clock), margin_(margin), wake_(std::move(wake)) {
   using Service = v1::ReconciliationService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -47,7 +47,7 @@ ReconciliationApi::Reply<v1::ImportStatementResponse> ReconciliationApi::ImportS
   v1::ImportStatementRequest request;
   bool more = co_await requests.Read(&request);
   if (!more) co_return errors::InvalidField("header", "must be the first request's part");
-  absl::StatusOr<ProviderStatement> statement = Parse(request, absl::Now() - margin_);
+  absl::StatusOr<ProviderStatement> statement = Parse(request, clock_.Now() - margin_);
   if (!statement.ok()) co_return statement.status();
   std::int64_t left = request.header().size_bytes();
   StatementReader reader;

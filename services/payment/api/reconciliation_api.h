@@ -8,16 +8,17 @@
 #include "async/task.h"
 #include "flotilla/payment/v1/reconciliation_service.grpc.pb.h"
 #include "payment/store/reconciliation.h"
+#include "postgres/database_clock.h"
 #include "rpc/server.h"
 
 namespace flotilla::payment {
 
 class ReconciliationApi {
  public:
-  // Registers with `server`, whose calls this object and `reconciliation` must outlive. A statement's period must have
-  // ended `margin` ago. `wake` is called after a commit that wrote an event.
-  ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation, absl::Duration margin,
-                    std::function<void()> wake);
+  // Registers with `server`, whose calls this object, `reconciliation` and `clock` must outlive. A statement's period
+  // must have ended `margin` ago. `wake` is called after a commit that wrote an event.
+  ReconciliationApi(rpc::Server& server, Reconciliation& reconciliation, const postgres::DatabaseClock& clock,
+                    absl::Duration margin, std::function<void()> wake);
 
  private:
   template <class T>
@@ -32,6 +33,7 @@ class ReconciliationApi {
                                                          const v1::ResolveDifferenceRequest& request);
 
   Reconciliation& reconciliation_;
+  const postgres::DatabaseClock& clock_;
   const absl::Duration margin_;
   const std::function<void()> wake_;
 };

@@ -2,7 +2,6 @@
 
 #include <set>
 
-#include "absl/time/clock.h"
 #include "events/log.h"
 #include "payment/codec/codec.h"
 #include "payment/store/accounts.h"
@@ -141,7 +140,7 @@ absl::StatusOr<std::vector<ActionResult>> ActionStore::Apply(std::span<const Act
     work.split = split_;
     work.system = system_;
     Load(transaction, wanted, work);
-    work.now = absl::Now();  // with the locks held: what had to wait for them may have run out meanwhile
+    work.now = clock_.Now();  // with the locks held: what had to wait for them may have run out meanwhile
     results.clear();
     for (const Action& action : actions) {
       results.push_back(std::visit([&](const auto& command) { return payment::Apply(work, command); }, action));

@@ -107,7 +107,7 @@ TEST_F(ActionStoreTest, ACallbackTakesEffectOnceWithItsEventInTheSameTransaction
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      ActionStore store(database_->options(), {});
+      ActionStore store(database_->options(), {}, *clock_);
       for (int round = 0; round < 5; ++round) call(store);
     });
   }
@@ -123,7 +123,7 @@ TEST_F(ActionStoreTest, AWordOfAnotherAmountIsToldOnceAcrossInstances) {
   const std::string order = NewOrder();
   Do(AwaitCommand{order, "guest", {"EUR", 70}, kLater, "ref-wrong"});
   const Action wrong = CallbackCommand{"evt-wrong", "ref-wrong", true, {"EUR", 71}};
-  ActionStore other(database_->options(), {});
+  ActionStore other(database_->options(), {}, *clock_);
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(Do(wrong).outcome, Outcome::kAmountMismatch);
     EXPECT_EQ(other.Apply({&wrong, 1}, nullptr)->front().outcome, Outcome::kAmountMismatch);
@@ -200,7 +200,7 @@ TEST_F(ActionStoreTest, AWordThatMeetsTheDeadlineOrAVoidIsTakenOrGoesBack) {
   ASSERT_TRUE(actions_.Apply(asks, nullptr).ok());
   // Each store goes through the orders in an order of its own; every third one is voided.
   const auto run = [&](unsigned seed, const std::function<Action(int)>& make) {
-    ActionStore store(database_->options(), {});
+    ActionStore store(database_->options(), {}, *clock_);
     std::vector<int> numbers(kOrders);
     std::iota(numbers.begin(), numbers.end(), 0);
     std::shuffle(numbers.begin(), numbers.end(), std::minstd_rand(seed));
@@ -215,7 +215,7 @@ TEST_F(ActionStoreTest, AWordThatMeetsTheDeadlineOrAVoidIsTakenOrGoesBack) {
     run(1, [&](int n) -> Action { return CallbackCommand{"evt-" + orders[n], "ref-" + orders[n], true, {"NOK", 10}}; });
   });
   std::thread sweeper([&] {
-    ActionStore store(database_->options(), {});
+    ActionStore store(database_->options(), {}, *clock_);
     for (int i = 0; i < 100; ++i) {
       std::vector<Action> expiries;
       const std::vector<std::string> expired = *store.Expired(absl::Now(), 20);
@@ -269,7 +269,7 @@ TEST_F(ActionStoreTest, FiveHundredRandomPaymentsRefundedTwiceAtOnceAreFiveHundr
   }
   const std::int64_t before = Query("SELECT count(*) FROM refund");
   const auto run = [&](unsigned order_seed) {
-    ActionStore store(database_->options(), {});
+    ActionStore store(database_->options(), {}, *clock_);
     std::vector<Action> mine = refunds;
     std::shuffle(mine.begin(), mine.end(), std::minstd_rand(order_seed));
     for (std::size_t i = 0; i < mine.size(); i += 20) {

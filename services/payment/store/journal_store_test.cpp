@@ -210,7 +210,7 @@ TEST_F(JournalStoreTest, TheServicesRoleCanNeitherChangeNorDeleteTheJournalNorSw
   {
     // Everything that the service does works.
     LedgerStore ledger(service);
-    ActionStore actions(service, {});
+    ActionStore actions(service, {}, *clock_);
     const std::string order = NewOrder();
     const std::vector<WalletKey> keys = {{role, "EUR"}};
     ASSERT_TRUE(ledger.Open(keys).ok());

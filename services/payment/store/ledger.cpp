@@ -14,7 +14,7 @@ constexpr std::size_t kItemsPerTransaction = 1024;
 
 }  // namespace
 
-Ledger::Ledger(const Options& options)
+Ledger::Ledger(const Options& options, const postgres::DatabaseClock& clock)
     : charges_({.name = "charge", .max_batch = 512, .max_queue = 8192},
                [options](int) {
                  return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "charge"))](
@@ -24,8 +24,9 @@ Ledger::Ledger(const Options& options)
                  };
                }),
       actions_({.name = "action", .max_batch = 512, .max_queue = 8192},
-               [options](int) {
-                 auto store = std::make_shared<ActionStore>(postgres::Named(options.postgres, "action"), options.split);
+               [options, &clock](int) {
+                 auto store =
+                     std::make_shared<ActionStore>(postgres::Named(options.postgres, "action"), options.split, clock);
                  return [store, told_to = options.told](const auto& requests) {
                    return batch::FlushTogether<ActionResult>(requests, kItemsPerTransaction, [&](auto items) {
                      std::vector<Work::Told> told;

@@ -15,6 +15,7 @@
 #include "payment/domain/action.h"
 #include "payment/domain/charge.h"
 #include "payment/domain/deposit.h"
+#include "postgres/database_clock.h"
 #include "postgres/session.h"
 
 namespace flotilla::payment {
@@ -27,7 +28,8 @@ class Ledger {
     // Called after every transaction that told something in events, on a worker's thread. May be empty.
     std::function<void(const std::vector<Work::Told>&)> told = {};
   };
-  explicit Ledger(const Options& options);
+  // `clock`, by which deadlines are judged, outlives the ledger.
+  Ledger(const Options& options, const postgres::DatabaseClock& clock);
 
   // Results in the order of the arguments, each for itself.
   async::Task<absl::StatusOr<std::vector<ChargeResult>>> Charge(std::vector<ChargeCommand> commands);

@@ -198,7 +198,7 @@ TEST_F(LedgerStoreTest, ChargesAndRefundsThatRaceEndOneWay) {
   const int base = orders_ + 1;
   orders_ += kOrders;
   std::thread refunds([&] {
-    ActionStore store(database_->options(), {});
+    ActionStore store(database_->options(), {}, *clock_);
     for (int i = 0; i < kOrders; i += 3) {
       const std::vector<std::string> ids = {Order(base + i + 2), Order(base + i + 1), Order(base + i)};
       const auto results = RefundAll(store, ids);
@@ -235,7 +235,7 @@ TEST_F(LedgerStoreTest, EveryChargeRefundedTwiceAtOnceIsGivenBackOnce) {
   const auto refunds = "SELECT count(*) FROM transfer WHERE kind = 3";
   const std::int64_t before = Query(refunds);
   const auto run = [&](bool backwards) {
-    ActionStore store(database_->options(), {});
+    ActionStore store(database_->options(), {}, *clock_);
     for (int i = 0; i < kOrders; i += kBatch) {
       std::vector<std::string> batch(orders.begin() + i, orders.begin() + i + kBatch);
       if (backwards) std::reverse(batch.begin(), batch.end());
@@ -262,7 +262,7 @@ TEST_F(LedgerStoreTest, ManyInstancesOverFewWalletsNeitherLockUpNorLoseMoney) {
   SCOPED_TRACE(absl::StrCat("seed ", seed));
   const auto run = [&](unsigned instance) {
     LedgerStore store(database_->options());
-    ActionStore actions(database_->options(), {});
+    ActionStore actions(database_->options(), {}, *clock_);
     std::minstd_rand random(seed + instance);
     for (int round = 0; round < kRounds; ++round) {
       // The same few orders and wallets in any order, by any instance; an order's user and amount follow from its
@@ -294,7 +294,7 @@ TEST_F(LedgerStoreTest, ManyInstancesOverFewWalletsNeitherLockUpNorLoseMoney) {
 TEST_F(LedgerStoreTest, TheBatchedLedgerAnswersEveryCallerForItself) {
   const std::string user = User(1000);
   async::ThreadExecutor executor;
-  Ledger ledger(Ledger::Options{database_->options()});
+  Ledger ledger(Ledger::Options{database_->options()}, *clock_);
   const auto charge = [&](std::vector<ChargeCommand> commands) -> async::Task<std::vector<ChargeResult>> {
     const auto results = co_await ledger.Charge(std::move(commands));
     co_return results.ok() ? *results : std::vector<ChargeResult>();

@@ -13,6 +13,7 @@
 #include "payment/store/action_store.h"
 #include "payment/store/ledger_store.h"
 #include "payment/store/migrations.h"
+#include "postgres/database_clock.h"
 #include "postgres/test_database.h"
 
 namespace flotilla::payment {
@@ -37,8 +38,12 @@ class StoreTest : public testing::Test {
   static void SetUpTestSuite() {
     database_ = new postgres::TestDatabase();
     ASSERT_TRUE(postgres::Migrate(database_->options(), AllMigrations(), absl::Seconds(10)).ok());
+    clock_ = new postgres::DatabaseClock(database_->options());
+    ASSERT_TRUE(clock_->Start().ok());
   }
   static void TearDownTestSuite() {
+    delete clock_;
+    clock_ = nullptr;
     delete database_;
     database_ = nullptr;
   }
@@ -88,10 +93,11 @@ class StoreTest : public testing::Test {
   std::int64_t Refund(const std::string& order) { return Do(RefundCommand{order}).amount.minor_units; }
 
   static inline postgres::TestDatabase* database_ = nullptr;
+  static inline postgres::DatabaseClock* clock_ = nullptr;
   static inline int users_ = 0;
   static inline int orders_ = 0;
   LedgerStore store_{database_->options()};
-  ActionStore actions_{database_->options(), SplitRule{}};
+  ActionStore actions_{database_->options(), SplitRule{}, *clock_};
 };
 
 }  // namespace flotilla::payment

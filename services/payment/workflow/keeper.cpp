@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "telemetry/metrics.h"
 
 namespace flotilla::payment {
@@ -13,9 +12,10 @@ constexpr int kBlock = 5000;  // transfers of a block of the hash chain, at most
 
 }  // namespace
 
-Keeper::Keeper(Options options)
+Keeper::Keeper(Options options, const postgres::DatabaseClock& clock)
     : options_(std::move(options)),
-      actions_(options_.postgres, options_.split),
+      clock_(clock),
+      actions_(options_.postgres, options_.split, clock),
       settlements_(options_.postgres),
       journal_(options_.postgres),
       expired_(
@@ -47,7 +47,7 @@ bool Keeper::Act(const std::vector<Action>& actions) {
 
 void Keeper::Expire() {
   while (!stop_.IsSet()) {
-    const absl::StatusOr<std::vector<std::string>> orders = actions_.Expired(absl::Now(), kBatch);
+    const absl::StatusOr<std::vector<std::string>> orders = actions_.Expired(clock_.Now(), kBatch);
     if (!orders.ok() || orders->empty()) return;
     std::vector<Action> actions;
     for (const std::string& order : *orders) actions.emplace_back(ExpireCommand{order});

@@ -10,6 +10,7 @@
 #include "payment/store/action_store.h"
 #include "payment/store/journal_store.h"
 #include "payment/store/settlement_store.h"
+#include "postgres/database_clock.h"
 #include "prometheus/counter.h"
 
 namespace flotilla::payment {
@@ -23,7 +24,8 @@ class Keeper {
     std::function<void(const std::vector<Work::Told>&)> told = {};  // as in Ledger::Options
     absl::Duration period = absl::Milliseconds(500);
   };
-  explicit Keeper(Options options);
+  // `clock`, by which time runs out, outlives the keeper.
+  Keeper(Options options, const postgres::DatabaseClock& clock);
   ~Keeper();  // stops and joins
 
  private:
@@ -35,6 +37,7 @@ class Keeper {
   bool Act(const std::vector<Action>& actions);
 
   const Options options_;
+  const postgres::DatabaseClock& clock_;
   ActionStore actions_;
   SettlementStore settlements_;
   JournalStore journal_;
