@@ -123,7 +123,13 @@ TEST_F(SagaAdmin, ActsOfAllAreListedInPages) {
 TEST_F(SagaAdmin, AResolvedOrderEndsWhereTheOperatorSays) {
   const auto before = fleet->Stock("sku").available();
   const std::string id = Parked("resolved");
-  inventory::v1::ReleaseRequest release;  // what the operator does by hand; nothing was charged
+  // What the operator does by hand; both also keep out whatever comes late.
+  payment::v1::RefundRequest refund;
+  refund.set_order_id(id);
+  payment::v1::RefundResponse refunded;
+  using payment::v1::PaymentService;
+  ASSERT_TRUE(Call(*fleet->payments(), &PaymentService::Stub::Refund, "", refund, &refunded).status.ok());
+  inventory::v1::ReleaseRequest release;
   release.set_order_id(id);
   inventory::v1::ReleaseResponse released;
   using inventory::v1::InventoryService;
