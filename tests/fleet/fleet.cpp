@@ -255,9 +255,13 @@ std::string Fleet::Check() {
                                     "'payment.conflict', 'payment.wrong_amount', 'reconciliation.differences')");
     const std::int64_t told = Query(
         "notify", "SELECT count(*) FROM handled_event WHERE event_id LIKE 'inventory:%' OR event_id LIKE 'payment:%'");
+    // The word on a payment comes again to another instance where order was killed with it in hand.
+    const std::int64_t awaiting = Query("order", "SELECT count(*) FROM orders WHERE state = 5");
+    const std::int64_t awaited = Query("payment", "SELECT count(*) FROM charge WHERE state = 6");
     busy = absl::StrCat("the fleet does not come to rest: ", sagas, " sagas, ", handled, " of ", events, " events, ",
-                        told, " of ", news, " news of stock and payments handled");
-    if (sagas == 0 && handled == events && events == before && told == news) return true;
+                        told, " of ", news, " news of stock and payments handled, ", awaiting,
+                        " orders await payment, of ", awaited, " payments that are awaited");
+    if (sagas == 0 && handled == events && events == before && told == news && awaiting <= awaited) return true;
     std::this_thread::sleep_for(std::chrono::seconds(1));
     return false;
   };
