@@ -12,7 +12,7 @@ const absl::Time kNow = absl::FromUnixSeconds(1'790'000'000);
 void Run(std::string_view input) {
   const auto parse = [](const auto& request) { return Parse(request); };
   const auto parse_now = [](const auto& request) { return Parse(request, kNow); };
-  switch (fuzz::TakeChoice(input, 15)) {
+  switch (fuzz::TakeChoice(input, 17)) {
     case 0:
       return fuzz::Handle<v1::ChargeRequest>(input, [](const auto& r) {
         auto charge = Parse(r);
@@ -35,7 +35,7 @@ void Run(std::string_view input) {
     case 6:
       return fuzz::Handle<v1::SettleRequest>(input, parse);
     case 7:
-      return fuzz::Handle<v1::CreatePaymentRequest>(input, parse_now);
+      return fuzz::Handle<v1::CreatePaymentRequest>(input, parse);
     case 8:
       return fuzz::Handle<v1::GetAccountRequest>(
           input, [](const auto& r) { return ParseWallet(r.user_id(), r.currency_code()); });
@@ -49,6 +49,10 @@ void Run(std::string_view input) {
       return fuzz::Handle<v1::ImportStatementRequest>(input, parse_now);
     case 13:
       return fuzz::Handle<v1::ListDifferencesRequest>(input, parse);
+    case 14:
+      return fuzz::Handle<v1::ListStatementsRequest>(input, parse);
+    case 15:
+      return fuzz::Handle<v1::WithdrawStatementRequest>(input, [](const auto& r) { return Parse(r, "operator"); });
     default:
       return fuzz::Handle<v1::ResolveDifferenceRequest>(input, [](const auto& r) { return Parse(r, "operator"); });
   }
