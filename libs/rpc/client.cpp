@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <random>
 
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "telemetry/metrics.h"
 

@@ -14,7 +14,7 @@
 #include "saga/store.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
-#include "telemetry/trace.h"
+#include "tracing/caller.h"
 
 namespace flotilla::saga {
 namespace {
@@ -93,10 +93,8 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     auto flight = std::make_shared<Flight>();
     flight->record = std::move(record);
     flight->started = async::SteadyNow();
-    if (const tracing::Scope caller{flight->record.traceparent}; telemetry::IsSampled(caller.traceparent)) {
-      flight->span = tracing::Span("saga " + flight->record.type, tracing::Kind::kInternal, &caller);
-      flight->span.Set("flotilla.saga.id", flight->record.id);
-    }
+    flight->span = tracing::SpanFor(flight->record.traceparent, tracing::Kind::kInternal, "saga", flight->record.type);
+    flight->span.Set("flotilla.saga.id", flight->record.id);
     ++started;
     StartedCounter(flight->record.type).Increment();
     std::lock_guard lock(mutex);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "absl/time/clock.h"
 #include "notify/api/convert.h"
 #include "telemetry/metrics.h"
 #include "validation/validation.h"

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "order/api/order_api.h"
 #include "order/api/parse.h"
