@@ -16,6 +16,9 @@ namespace {
 
 constexpr absl::Duration kReconnectWait = absl::Milliseconds(500);
 constexpr std::size_t kMaxWords = 4096;  // waiting; beyond, they are dropped
+// From one message to the next. The first word goes at once; without a pause every other word of a busy service was a
+// message, and a wake-up of its own.
+constexpr absl::Duration kPause = absl::Milliseconds(2);
 
 }  // namespace
 
@@ -59,7 +62,15 @@ struct Broadcast::Impl {
       if (!connection || said.empty()) continue;
       const std::string message = absl::StrJoin(said, " ");
       natsConnection_Publish(connection.get(), subject.c_str(), message.data(), static_cast<int>(message.size()));
+      Pause();
     }
+  }
+
+  void Pause() {
+    std::unique_lock lock(mutex);
+    pausing = true;
+    wakeup.wait_for(lock, absl::ToChronoNanoseconds(kPause), [this] { return stopping; });
+    pausing = false;
   }
 
   absl::Status Open(NatsConnection& connection, NatsSubscription& subscription) {
@@ -86,6 +97,7 @@ struct Broadcast::Impl {
   std::mutex mutex;
   std::condition_variable wakeup;
   bool stopping = false;
+  bool pausing = false;  // the thread looks by itself when it ends
   std::vector<std::string> words;
   std::thread thread;
 };
@@ -99,7 +111,7 @@ void Broadcast::Say(std::string word) {
     std::lock_guard lock(impl_->mutex);
     if (impl_->words.size() >= kMaxWords) impl_->words.clear();
     impl_->words.push_back(std::move(word));
-    if (impl_->words.size() > 1) return;  // the thread has been woken for the first one
+    if (impl_->words.size() > 1 || impl_->pausing) return;  // the thread has been woken, or looks by itself
   }
   impl_->wakeup.notify_one();
 }

@@ -17,7 +17,7 @@ class Broadcast {
   Broadcast(NatsOptions nats, std::string subject, std::function<void(std::span<const std::string> words)> heard);
   ~Broadcast();  // stops and joins
 
-  // Words hold no space. What is said while a message is being sent goes with the next one; while NATS is away it is
+  // Words hold no space. What is said within 2 ms of a message goes together in the next one; while NATS is away it is
   // dropped. Cheap, any thread.
   void Say(std::string word);
 

@@ -115,7 +115,7 @@ void Flood::Send(Answers& answers) {
   order::v1::CreateOrderRequest request;
   request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
   auto* item = request.add_items();
-  item->set_sku(absl::StrCat("sku-", n % options_.skus));
+  item->set_sku(absl::StrCat(options_.sku_prefix, n % options_.skus));
   item->set_quantity(1);
   auto call = std::make_unique<Call>();
   const std::string key = absl::StrCat(options_.run, "-", n);

@@ -19,6 +19,7 @@ struct FloodOptions {
   int connections = 8;
   int users = 1000;  // user-0 ...
   int skus = 1000;   // sku-0 ...
+  std::string sku_prefix = "sku-";
   absl::Duration timeout = absl::Seconds(2);
   bool log = false;  // for the checker; costs more than the call
 };

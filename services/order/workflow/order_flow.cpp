@@ -122,7 +122,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Stored(Order draft, absl::Status r
   const auto ticket = hub_.Register(draft.order_id);
   const absl::StatusOr<std::optional<Order>> stored = co_await orders_.Read({draft.user_id, draft.order_id});
   if (!stored.ok()) co_return Retryable(stored.status());
-  if (!stored->has_value()) co_return errors::Reason(refusal) == "RESERVATION_MISMATCH" ? KeyReused() : refusal;
+  if (!stored->has_value()) co_return code == absl::StatusCode::kAlreadyExists ? KeyReused() : refusal;
   if ((*stored)->body_hash != draft.body_hash) co_return KeyReused();
   co_return co_await Settle(*ticket, **stored, deadline);
 }
