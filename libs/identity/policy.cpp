@@ -94,6 +94,7 @@ constexpr Row kTable[] = {
 
     {"flotilla.notify.v1.NotifyAdminService", "ListDeadLetters", kOperator},
     {"flotilla.notify.v1.NotifyAdminService", "RedeliverDeadLetter", kOperator},
+    {"flotilla.notify.v1.NotifyAdminService", "DiscardDeadLetter", kOperator},
 
     {"flotilla.event.v1.EventAdminService", "ReplayEvents", kOperator},
     {"flotilla.event.v1.EventAdminService", "ListReplays", kOperator},

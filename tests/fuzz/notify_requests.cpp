@@ -23,7 +23,8 @@ void Run(std::string_view input) {
     case 4:
       return fuzz::Handle<v1::ListDeadLettersRequest>(input, [](const auto& r) { return Parse(r); });
     case 5:
-      return fuzz::Handle<v1::RedeliverDeadLetterRequest>(input, [](const auto& r) { return Check(r); });
+      return fuzz::Handle<v1::RedeliverDeadLetterRequest>(input,
+                                                          [](const auto& r) { return CheckEventId(r.event_id()); });
     default:
       return fuzz::Handle<v1::RegisterEndpointRequest>(input, [](const auto& r) {
         const absl::Status url = CheckUrl(r.url(), false);

@@ -139,8 +139,8 @@ absl::StatusOr<DeadLetterStore::Query> Parse(const v1::ListDeadLettersRequest& r
   return IsEventId(query.after_id) ? absl::StatusOr<DeadLetterStore::Query>(query) : BadToken();
 }
 
-absl::Status Check(const v1::RedeliverDeadLetterRequest& request) {
-  if (!request.event_id().empty() && IsEventId(request.event_id())) return absl::OkStatus();
+absl::Status CheckEventId(const std::string& event_id) {
+  if (!event_id.empty() && IsEventId(event_id)) return absl::OkStatus();
   return errors::InvalidField("event_id", "must be 1 to 512 printable ASCII characters");
 }
 

@@ -22,7 +22,8 @@ absl::StatusOr<std::int64_t> Parse(const std::string& user_id, const v1::Subscri
 absl::Status Check(const std::string& user_id, const v1::MarkReadRequest& request);
 absl::StatusOr<Preferences> Parse(const std::string& user_id, const v1::SetPreferencesRequest& request);
 absl::StatusOr<DeadLetterStore::Query> Parse(const v1::ListDeadLettersRequest& request);
-absl::Status Check(const v1::RedeliverDeadLetterRequest& request);
+// Of a dead letter.
+absl::Status CheckEventId(const std::string& event_id);
 
 void Fill(const MailboxStore::Summary& summary, v1::Mailbox* proto);
 void Fill(const Preferences& preferences, v1::Preferences* proto);

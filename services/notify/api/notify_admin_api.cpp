@@ -20,6 +20,8 @@ NotifyAdminApi::NotifyAdminApi(rpc::Server& server, StoreCalls& stores) : stores
       &NotifyAdminApi::ListDeadLetters);
   add(&Service::RequestRedeliverDeadLetter, "flotilla.notify.v1.NotifyAdminService/RedeliverDeadLetter",
       &NotifyAdminApi::RedeliverDeadLetter);
+  add(&Service::RequestDiscardDeadLetter, "flotilla.notify.v1.NotifyAdminService/DiscardDeadLetter",
+      &NotifyAdminApi::DiscardDeadLetter);
 }
 
 async::Task<absl::StatusOr<v1::ListDeadLettersResponse>> NotifyAdminApi::ListDeadLetters(
@@ -40,11 +42,21 @@ async::Task<absl::StatusOr<v1::ListDeadLettersResponse>> NotifyAdminApi::ListDea
 
 async::Task<absl::StatusOr<v1::RedeliverDeadLetterResponse>> NotifyAdminApi::RedeliverDeadLetter(
     rpc::Call&, const v1::RedeliverDeadLetterRequest& request) {
-  if (auto status = Check(request); !status.ok()) co_return status;
+  if (auto status = CheckEventId(request.event_id()); !status.ok()) co_return status;
   co_return co_await stores_.Run<v1::RedeliverDeadLetterResponse>(
       [&request](Stores& stores) -> absl::StatusOr<v1::RedeliverDeadLetterResponse> {
         if (auto status = Redeliver(stores.dead_letters, request.event_id()); !status.ok()) return status;
         return v1::RedeliverDeadLetterResponse();
+      });
+}
+
+async::Task<absl::StatusOr<v1::DiscardDeadLetterResponse>> NotifyAdminApi::DiscardDeadLetter(
+    rpc::Call&, const v1::DiscardDeadLetterRequest& request) {
+  if (auto status = CheckEventId(request.event_id()); !status.ok()) co_return status;
+  co_return co_await stores_.Run<v1::DiscardDeadLetterResponse>(
+      [&request](Stores& stores) -> absl::StatusOr<v1::DiscardDeadLetterResponse> {
+        if (auto status = Discard(stores.dead_letters, request.event_id()); !status.ok()) return status;
+        return v1::DiscardDeadLetterResponse();
       });
 }
 

@@ -18,6 +18,8 @@ class NotifyAdminApi {
                                                                            const v1::ListDeadLettersRequest& request);
   async::Task<absl::StatusOr<v1::RedeliverDeadLetterResponse>> RedeliverDeadLetter(
       rpc::Call& call, const v1::RedeliverDeadLetterRequest& request);
+  async::Task<absl::StatusOr<v1::DiscardDeadLetterResponse>> DiscardDeadLetter(
+      rpc::Call& call, const v1::DiscardDeadLetterRequest& request);
 
   StoreCalls& stores_;
 };

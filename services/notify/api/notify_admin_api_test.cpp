@@ -9,7 +9,7 @@
 namespace flotilla::notify {
 namespace {
 
-TEST(NotifyAdminApi, DeadLettersAreListedInPagesAndRedeliveredByName) {
+TEST(NotifyAdminApi, DeadLettersAreListedInPagesAndRedeliveredOrDiscardedByName) {
   const postgres::TestDatabase database;
   ASSERT_TRUE(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)).ok());
   Batch batch;
@@ -32,20 +32,23 @@ TEST(NotifyAdminApi, DeadLettersAreListedInPagesAndRedeliveredByName) {
 
   v1::ListDeadLettersRequest list;
   list.set_page_size(2);
-  std::vector<std::string> ids;
-  do {
-    v1::ListDeadLettersResponse page;
-    grpc::ClientContext context;
-    const auto status = stub->ListDeadLetters(&context, list, &page);
-    ASSERT_TRUE(status.ok()) << status.error_message();
-    for (const auto& letter : page.dead_letters()) {
-      ids.push_back(letter.event_id());
-      EXPECT_EQ(letter.data(), std::string("\0\xff", 2));
-      EXPECT_EQ(letter.reason(), "why");
-    }
-    list.set_page_token(page.next_page_token());
-  } while (!list.page_token().empty());
-  EXPECT_EQ(ids, (std::vector<std::string>{"payment:x/1", "payment:x/2", "payment:x/3"}));
+  const auto ids = [&] {
+    std::vector<std::string> listed;
+    do {
+      v1::ListDeadLettersResponse page;
+      grpc::ClientContext context;
+      const auto status = stub->ListDeadLetters(&context, list, &page);
+      EXPECT_TRUE(status.ok()) << status.error_message();
+      for (const auto& letter : page.dead_letters()) {
+        listed.push_back(letter.event_id());
+        EXPECT_EQ(letter.data(), std::string("\0\xff", 2));
+        EXPECT_EQ(letter.reason(), "why");
+      }
+      list.set_page_token(page.next_page_token());
+    } while (!list.page_token().empty());
+    return listed;
+  };
+  EXPECT_EQ(ids(), (std::vector<std::string>{"payment:x/1", "payment:x/2", "payment:x/3"}));
 
   const auto redeliver = [&](const std::string& id) {
     v1::RedeliverDeadLetterRequest request;
@@ -58,6 +61,26 @@ TEST(NotifyAdminApi, DeadLettersAreListedInPagesAndRedeliveredByName) {
   EXPECT_EQ(redeliver("payment:x/9"), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(redeliver(""), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(redeliver("a\nb"), grpc::StatusCode::INVALID_ARGUMENT);
+
+  const auto discard = [&](const std::string& id) {
+    v1::DiscardDeadLetterRequest request;
+    request.set_event_id(id);
+    v1::DiscardDeadLetterResponse response;
+    grpc::ClientContext context;
+    return stub->DiscardDeadLetter(&context, request, &response).error_code();
+  };
+  EXPECT_EQ(discard("payment:x/2"), grpc::StatusCode::OK);
+  EXPECT_EQ(discard("payment:x/2"), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(discard(""), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(redeliver("payment:x/2"), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(ids(), (std::vector<std::string>{"payment:x/1", "payment:x/3"}));
+  // Its event has been handled: should it come again, it has no effect.
+  Batch again;
+  again.dead_letters.push_back(batch.dead_letters[1]);
+  const auto applied = NotificationStore(database.options()).Apply(again);
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  EXPECT_EQ(applied->dead_letters, 0);
+  EXPECT_EQ(ids(), (std::vector<std::string>{"payment:x/1", "payment:x/3"}));
   server.Shutdown(absl::Seconds(5));
 }
 

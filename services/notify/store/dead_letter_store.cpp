@@ -70,4 +70,14 @@ absl::StatusOr<bool> DeadLetterStore::Redeliver(const std::string& event_id, con
   return found;
 }
 
+absl::StatusOr<bool> DeadLetterStore::Discard(const std::string& event_id) {
+  bool found = false;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+    found = transaction.Run(kRemove, event_id).affected_rows() > 0;
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return found;
+}
+
 }  // namespace flotilla::notify

@@ -30,6 +30,8 @@ class DeadLetterStore {
   // The letter's event is no longer handled, then `batch`, what it comes to now, is applied: one transaction, so of
   // several callers one has the effect. False where there is no such letter (any more).
   absl::StatusOr<bool> Redeliver(const std::string& event_id, const Batch& batch);
+  // The letter goes; its event stays handled. False where there is no such letter (any more).
+  absl::StatusOr<bool> Discard(const std::string& event_id);
 
  private:
   postgres::Session session_;

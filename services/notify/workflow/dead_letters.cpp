@@ -29,4 +29,10 @@ absl::Status Redeliver(DeadLetterStore& store, const std::string& event_id) {
   return *redelivered ? absl::OkStatus() : Unknown();
 }
 
+absl::Status Discard(DeadLetterStore& store, const std::string& event_id) {
+  const absl::StatusOr<bool> discarded = store.Discard(event_id);
+  if (!discarded.ok()) return discarded.status();
+  return *discarded ? absl::OkStatus() : Unknown();
+}
+
 }  // namespace flotilla::notify
