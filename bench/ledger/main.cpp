@@ -14,10 +14,9 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "async/thread_executor.h"
-#include "events/log.h"
 #include "payment/store/ledger.h"
 #include "payment/store/ledger_store.h"
-#include "payment/store/migrations.h"
+#include "payment/store/schema.h"
 
 namespace flotilla::payment {
 namespace {
@@ -96,9 +95,7 @@ double OneByOne(const postgres::Options& options, absl::Duration duration, std::
 }
 
 void Prepare(const postgres::Options& options) {
-  std::vector<postgres::Migration> migrations = events::LogMigrations();
-  for (const auto& migration : Migrations()) migrations.push_back(migration);
-  if (!postgres::Migrate(options, migrations, absl::Seconds(10)).ok()) throw std::runtime_error("cannot migrate");
+  if (!postgres::Migrate(options, Schema(), absl::Seconds(10)).ok()) throw std::runtime_error("cannot migrate");
   LedgerStore store(options);
   for (int first = 0; first < kUsers; first += 500) {
     std::vector<WalletKey> keys;

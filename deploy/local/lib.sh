@@ -112,11 +112,19 @@ psql_admin() {  # psql_admin [-d database] ...
 
 create_databases() {
   local service
-  for service in "${SERVICES[@]}" payment_owner; do secret "$service" >/dev/null; done
+  for service in "${SERVICES[@]}"; do secret "$service" >/dev/null && secret "${service}_owner" >/dev/null; done
   SECRETS=$DATA/secrets PGHOST=127.0.0.1 PGPORT=$PORT_POSTGRES PGUSER=postgres "$ROOT/deploy/postgres/databases.sh"
 }
 
-uri_of() { echo "postgresql://flotilla_$1:$(secret "$1")@127.0.0.1:$PORT_POSTGRES/flotilla_$1"; }
+uri_of() { echo "postgresql://flotilla_$1${2:-}:$(secret "$1${2:-}")@127.0.0.1:$PORT_POSTGRES/flotilla_$1"; }  # uri_of <service> [_owner]
+
+# As the owner of the tables, whose password the service that serves does not get.
+migrate() {  # migrate <service> [flags...]
+  local service=$1; shift
+  FLOTILLA_POSTGRES=$(uri_of "$service") FLOTILLA_OWNER_POSTGRES=$(uri_of "$service" _owner) \
+    "$BIN/flotilla-$service" --migrations=only --metrics_listen= "$@" >>"$DATA/log/$service.log" 2>&1 ||
+    die "the schema of $service cannot be brought up to date; see $DATA/log/$service.log"
+}
 
 start_redis() {
   running redis && return
@@ -175,11 +183,9 @@ start_service() {  # start_service <service> [flags...]
   mapfile -t identity < <(identity_flags "$service")
   port=$(port_of "$service")
   require_free_port "$service" "$port"
+  migrate "$service" "$@"
   # The connection string holds a password, so it goes by the environment, not by the command line.
-  if [ "$service" = payment ]; then
-    local -x FLOTILLA_OWNER_POSTGRES="postgresql://flotilla_payment_owner:$(secret payment_owner)@127.0.0.1:$PORT_POSTGRES/flotilla_payment"
-  fi
-  FLOTILLA_POSTGRES=$(uri_of "$service") start_process "$service" "$BIN/flotilla-$service" \
+  FLOTILLA_POSTGRES=$(uri_of "$service") start_process "$service" "$BIN/flotilla-$service" --migrations=skip \
     --listen="127.0.0.1:$port" --metrics_listen="127.0.0.1:$((port + METRICS_OFFSET))" \
     --etcd="127.0.0.1:$PORT_ETCD" --redis="127.0.0.1:$PORT_REDIS" --nats="nats://127.0.0.1:$PORT_NATS" "${identity[@]}" "$@"
 }

@@ -19,6 +19,13 @@ std::vector<postgres::Migration> LogMigrations() {
   return {migrations.begin(), migrations.end()};
 }
 
+postgres::Rights LogRights() {
+  return {{"INSERT", "event, relay_cursor, event_replay"},
+          {"UPDATE", "relay_cursor"},
+          {"UPDATE (published, ended_at)", "event_replay"},
+          {"EXECUTE", "FUNCTION event_make_parts(), event_drop_parts()"}};
+}
+
 void Append(postgres::Transaction& transaction, std::span<const Event> events) {
   if (events.empty()) return;
   std::vector<std::string_view> streams, types, datas, traceparents;

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "postgres/rights.h"
 #include "postgres/session.h"
 
 namespace flotilla::events {
@@ -34,6 +35,8 @@ struct Event {
 
 // The table and the relay's cursor; the first migrations of every service that writes events.
 std::vector<postgres::Migration> LogMigrations();
+// What the service's role needs of them. The log's parts are made and dropped by two functions of the owner.
+postgres::Rights LogRights();
 
 // Appends in the given transaction, one statement for all, deferred: it travels with COMMIT. Two writers of one stream
 // must be serialized by the stream's own row; a sequence that exists in the same part fails the transaction.

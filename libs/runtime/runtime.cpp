@@ -43,6 +43,11 @@ ABSL_FLAG(std::string, etcd, "127.0.0.1:2379", "etcd endpoints: host:port[,host:
 ABSL_FLAG(std::string, postgres, "", "libpq connection string of this service's database.");
 ABSL_FLAG(std::string, postgres_password_file, "",
           "File whose first line is the database password; empty: it stands in --postgres or is not needed.");
+ABSL_FLAG(std::string, owner_postgres, "",
+          "libpq connection string of the role that owns the tables: it migrates them and gives --postgres's role the "
+          "rights that the service needs; empty: --postgres's role owns them.");
+ABSL_FLAG(std::string, owner_postgres_password_file, "",
+          "File whose first line is that role's password; empty: it stands in --owner_postgres or is not needed.");
 ABSL_FLAG(std::string, migrations, "run",
           "run: bring the schema up to date, then serve; only: do that and exit; skip: another process does it.");
 ABSL_FLAG(std::string, redis, "127.0.0.1:6379", "Redis host:port.");
@@ -66,7 +71,6 @@ namespace {
 
 // From deregistration to the refusal of new calls.
 constexpr std::chrono::milliseconds kFarewell(300);
-constexpr absl::Duration kDatabasePatience = absl::Seconds(60);
 
 struct HostPort {
   std::string host;
@@ -265,14 +269,24 @@ redis::Options Fleet::redis() const {
 
 events::NatsOptions Fleet::nats() const { return {.url = absl::GetFlag(FLAGS_nats)}; }
 
-absl::Status Fleet::Migrate(std::span<const postgres::Migration> migrations) const {
-  return Migrate([&] { return postgres::Migrate(postgres(), migrations, kDatabasePatience); });
-}
-
-absl::Status Fleet::Migrate(const std::function<absl::Status()>& migrate) const {
+absl::Status Fleet::Migrate(const postgres::Rights& rights,
+                            const std::function<absl::Status(const postgres::Options& owner)>& migrate) const {
   const std::string how = absl::GetFlag(FLAGS_migrations);
   if (how == "skip") return absl::OkStatus();
-  if (auto status = migrate(); !status.ok()) return status;
+  postgres::Options owner = postgres();
+  const std::string uri = absl::GetFlag(FLAGS_owner_postgres);
+  if (!uri.empty()) {
+    const auto password =
+        config::ReadSecret("owner_postgres_password_file", absl::GetFlag(FLAGS_owner_postgres_password_file));
+    if (!password.ok()) return password.status();
+    owner.uri = uri;
+    owner.password = *password;
+  }
+  if (auto status = migrate(owner); !status.ok()) return status;
+  if (!uri.empty()) {
+    const auto status = Patiently([&] { return postgres::GrantRights(owner, postgres(), rights); });
+    if (!status.ok()) return status;
+  }
   return how == "only" ? absl::CancelledError("the schema is up to date") : absl::OkStatus();
 }
 

@@ -10,19 +10,21 @@
 // 0.
 //
 // Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
-// --listen, --advertise, --health_listen, --metrics_listen, --etcd, --postgres, --postgres_password_file, --migrations,
-// --redis, --nats, --instance_id, --loops, --max_calls, --max_streams, --connection_age, --connection_grace,
+// --listen, --advertise, --health_listen, --metrics_listen, --etcd, --postgres, --postgres_password_file,
+// --owner_postgres, --owner_postgres_password_file, --migrations, --redis, --nats, --instance_id, --loops, --max_calls,
+// --max_streams, --connection_age, --connection_grace,
 // --grace_period, --log_level, and those of libs/identity and libs/guard.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "events/log.h"
+#include "postgres/rights.h"
 #include "postgres/session.h"
 #include "redis/client.h"
 #include "registry/registry.h"
@@ -31,6 +33,9 @@
 
 namespace flotilla::runtime {
 
+// How long a start waits for its database.
+constexpr absl::Duration kDatabasePatience = absl::Seconds(60);
+
 class Fleet {
  public:
   rpc::Server& server();
@@ -38,11 +43,11 @@ class Fleet {
   postgres::Options postgres() const;  // from --postgres
   redis::Options redis() const;        // from --redis host:port
   events::NatsOptions nats() const;    // from --nats
-  // Brings the schema up to date, as --migrations says. CANCELLED where this process is for nothing else: Wire hands
-  // it on and Main ends with 0.
-  absl::Status Migrate(std::span<const postgres::Migration> migrations) const;
-  // The same where bringing the schema up to date is more than that.
-  absl::Status Migrate(const std::function<absl::Status()>& migrate) const;
+  // Brings the schema up to date, as --migrations says: `migrate` as the role that owns the tables, --owner_postgres or
+  // else --postgres, which is then given `rights` where it is another. CANCELLED where this process is for nothing
+  // else: Wire hands it on and Main ends with 0.
+  absl::Status Migrate(const postgres::Rights& rights,
+                       const std::function<absl::Status(const postgres::Options& owner)>& migrate) const;
   // Repeats what Wire needs of a server while the answer is UNAVAILABLE, for a minute: servers may start, or start
   // again, while we do.
   absl::Status Patiently(const std::function<absl::Status()>& step) const;

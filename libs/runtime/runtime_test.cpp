@@ -21,7 +21,7 @@
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "postgres/test_database.h"
+#include "postgres/test_role.h"
 #include "registry/etcd.h"
 #include "telemetry/log.h"
 #include "telemetry/trace.h"
@@ -74,7 +74,12 @@ absl::Status Wire(Fleet& fleet, const std::string& how) {
     telemetry::Info("wiring");
     for (;;) pause();
   }
-  if (how == "migrates") return fleet.Migrate(std::vector<postgres::Migration>{{"001_a.sql", "CREATE TABLE a ()"}});
+  if (how == "migrates") {
+    return fleet.Migrate({{"INSERT", "a"}}, [](const postgres::Options& owner) {
+      const std::vector<postgres::Migration> migrations = {{"001_a.sql", "CREATE TABLE a (n int)"}};
+      return postgres::Migrate(owner, migrations, kDatabasePatience);
+    });
+  }
   auto service = std::make_shared<TestService::AsyncService>();
   fleet.server().AddService(service);
   fleet.server().Unary(service.get(), &TestService::AsyncService::RequestEcho, "flotilla.rpc.test.TestService/Echo",
@@ -329,6 +334,19 @@ TEST_F(RuntimeTest, MigrationsAreRunAloneOrLeftToAnother) {
   EXPECT_EQ(tables(), "2");
   auto both = Start("migrates", {postgres, "--migrations=run"});
   both->Field("serving", "");
+}
+
+TEST_F(RuntimeTest, TheOwnerMigratesAndTheServicesRoleGetsItsRights) {
+  const postgres::TestDatabase database;
+  const postgres::TestRole role(database, {});
+  const std::string postgres = "--postgres=" + role.options().uri;
+  auto refused = Start("migrates", {postgres, "--migrations=only"});
+  EXPECT_EQ(refused->Exit(), 1);
+  EXPECT_THAT(refused->Field("cannot start", "error"), HasSubstr("permission denied"));
+  auto process = Start("migrates", {postgres, "--owner_postgres=" + database.options().uri, "--migrations=only"});
+  EXPECT_EQ(process->Exit(), 0) << process->Output();
+  EXPECT_EQ(role.Try("INSERT INTO a VALUES (1)"), "allowed");
+  EXPECT_EQ(role.Try("DELETE FROM a"), "refused");
 }
 
 TEST_F(RuntimeTest, WithoutKeysAServiceDoesNotStart) {

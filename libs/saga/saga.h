@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "async/task.h"
+#include "postgres/rights.h"
 #include "postgres/session.h"
 #include "saga/retry.h"
 
@@ -85,7 +86,9 @@ struct Definition {
   Action finish_compensated;  // for example order CANCELLED + End()
 };
 
-// Records live in the service's own database: its migrations are saga::Migrations() (saga/migrations.h) and its own.
+// Records live in the service's own database: its migrations are saga::Migrations() (saga/migrations.h) and its own,
+// and its role needs these rights besides its own. What operators did is only added to.
+postgres::Rights Rights();
 
 // Inserts records owned by `owner`, in the caller's transaction.
 void Begin(postgres::Transaction& transaction, std::span<const Record> records, const std::string& owner,

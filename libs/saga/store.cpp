@@ -104,6 +104,16 @@ std::vector<bool> Matched(const pqxx::result& positions, std::size_t count) {
 
 }  // namespace
 
+postgres::Rights Rights() {
+  return {
+      {"INSERT, DELETE", "saga, saga_owner, saga_history, saga_archive"},
+      {"UPDATE (owner, fence, lease_until, direction, parked_from, parked_step, reason, error, compensable)", "saga"},
+      {"UPDATE (lease_until)", "saga_owner"},
+      {"UPDATE (at)", "saga_history"},           // to lock rows
+      {"UPDATE (archived_at)", "saga_archive"},  // to lock rows
+      {"INSERT", "operator_act"}};
+}
+
 void Begin(Transaction& transaction, std::span<const Record> records, const std::string& owner, absl::Duration lease) {
   Keys keys;
   std::vector<std::int64_t> versions;

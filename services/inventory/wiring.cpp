@@ -18,7 +18,8 @@ absl::Status Wire(runtime::Fleet& fleet) {
   const int segments = absl::GetFlag(FLAGS_gate_segments);
   if (segments < 1 || segments > 16) return absl::InvalidArgumentError("--gate_segments: must be 1 to 16");
   const auto postgres = fleet.postgres();
-  if (auto status = fleet.Migrate([&] { return event_log::Migrate(postgres, Schema()); }); !status.ok()) return status;
+  const auto migrate = [](const postgres::Options& owner) { return event_log::Migrate(owner, Schema()); };
+  if (auto status = fleet.Migrate(Rights(), migrate); !status.ok()) return status;
   auto* reader = fleet.Keep(std::make_unique<SkuReader>(postgres));
   auto* gate = fleet.Keep(std::make_unique<GateWriter>(fleet.redis(), *reader, segments));
   auto* catalog = fleet.Keep(std::make_unique<Catalog>(postgres, gate->memory().rules));

@@ -12,6 +12,7 @@
 #include "notify/store/inbox.h"
 #include "notify/store/listener.h"
 #include "notify/store/migrations.h"
+#include "notify/store/rights.h"
 #include "notify/store/stores.h"
 #include "notify/workflow/dispatcher.h"
 #include "notify/workflow/hub.h"
@@ -64,7 +65,10 @@ absl::Status Wire(runtime::Fleet& fleet) {
     return absl::InvalidArgumentError("--notification_retention: must not be below --delivery_retention");
   }
   const auto postgres = fleet.postgres();
-  if (auto status = fleet.Migrate(Migrations()); !status.ok()) return status;
+  const auto migrate = [](const postgres::Options& owner) {
+    return postgres::Migrate(owner, Migrations(), runtime::kDatabasePatience);
+  };
+  if (auto status = fleet.Migrate(Rights(), migrate); !status.ok()) return status;
 
   auto* inbox = fleet.Keep(std::make_unique<Inbox>(postgres));
   auto* stores = fleet.Keep(std::make_unique<StoreCalls>(postgres));

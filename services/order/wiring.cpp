@@ -28,7 +28,8 @@ absl::Status Wire(runtime::Fleet& fleet) {
     return absl::InvalidArgumentError("--payment_window: must be 1 s to 50 min");
   }
   const auto postgres = fleet.postgres();
-  if (auto status = fleet.Migrate([&] { return event_log::Migrate(postgres, Schema()); }); !status.ok()) return status;
+  const auto migrate = [](const postgres::Options& owner) { return event_log::Migrate(owner, Schema()); };
+  if (auto status = fleet.Migrate(Rights(), migrate); !status.ok()) return status;
 
   auto* clock = fleet.Keep(std::make_unique<postgres::DatabaseClock>(postgres));
   if (auto status = fleet.Patiently([clock] { return clock->Start(); }); !status.ok()) return status;

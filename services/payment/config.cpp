@@ -2,13 +2,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_split.h"
-#include "config/secret.h"
 
-ABSL_FLAG(std::string, owner_postgres, "",
-          "libpq connection string of the role that owns the tables: it migrates them and gives --postgres's role its "
-          "rights; empty: --postgres's role owns them.");
-ABSL_FLAG(std::string, owner_postgres_password_file, "",
-          "File whose first line is that role's password; empty: it stands in --owner_postgres or is not needed.");
 ABSL_FLAG(std::string, provider_secrets, "",
           "Secrets that the external payment provider signs callbacks with, at most two, separated by a comma; empty: "
           "no callback is taken. Better set by FLOTILLA_PROVIDER_SECRETS than on the command line.");
@@ -25,11 +19,6 @@ namespace flotilla::payment {
 
 absl::StatusOr<Config> ReadConfig() {
   Config config;
-  config.owner_postgres = absl::GetFlag(FLAGS_owner_postgres);
-  const auto password =
-      config::ReadSecret("owner_postgres_password_file", absl::GetFlag(FLAGS_owner_postgres_password_file));
-  if (!password.ok()) return password.status();
-  config.owner_password = *password;
   config.provider_secrets = absl::StrSplit(absl::GetFlag(FLAGS_provider_secrets), ',', absl::SkipEmpty());
   if (config.provider_secrets.size() > 2) {
     return absl::InvalidArgumentError("--provider_secrets: at most two");

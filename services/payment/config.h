@@ -11,8 +11,6 @@
 namespace flotilla::payment {
 
 struct Config {
-  std::string owner_postgres;  // empty: the service's own role owns the tables
-  std::string owner_password;  // empty: in owner_postgres
   std::vector<std::string> provider_secrets;
   SplitRule split;
   absl::Duration settle_after;

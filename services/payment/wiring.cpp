@@ -1,7 +1,6 @@
 #include "payment/wiring.h"
 
 #include <memory>
-#include <vector>
 
 #include "event_log/event_log.h"
 #include "payment/api/ledger_api.h"
@@ -11,38 +10,18 @@
 #include "payment/config.h"
 #include "payment/store/journal.h"
 #include "payment/store/ledger.h"
-#include "payment/store/migrations.h"
 #include "payment/store/reconciliation.h"
-#include "payment/store/rights.h"
+#include "payment/store/schema.h"
 #include "payment/workflow/keeper.h"
 #include "payment/workflow/reconciler.h"
 #include "payment/workflow/teller.h"
 
 namespace flotilla::payment {
-namespace {
-
-// Where another role owns the tables, it migrates them.
-absl::Status Prepare(const runtime::Fleet& fleet, const Config& config) {
-  std::vector<postgres::Migration> migrations = events::LogMigrations();
-  for (const auto& migration : Migrations()) migrations.push_back(migration);
-  postgres::Options owner = fleet.postgres();
-  if (config.owner_postgres.empty()) {
-    return fleet.Migrate([&] { return event_log::Migrate(owner, migrations); });
-  }
-  owner.uri = config.owner_postgres;
-  owner.password = config.owner_password;
-  return fleet.Migrate([&]() -> absl::Status {
-    if (absl::Status status = event_log::Migrate(owner, migrations); !status.ok()) return status;
-    return fleet.Patiently([&] { return GrantRights(owner, fleet.postgres()); });
-  });
-}
-
-}  // namespace
-
 absl::Status Wire(runtime::Fleet& fleet) {
   const absl::StatusOr<Config> config = ReadConfig();
   if (!config.ok()) return config.status();
-  if (absl::Status status = Prepare(fleet, *config); !status.ok()) return status;
+  const auto migrate = [](const postgres::Options& owner) { return event_log::Migrate(owner, Schema()); };
+  if (absl::Status status = fleet.Migrate(Rights(), migrate); !status.ok()) return status;
   const postgres::Options postgres = fleet.postgres();
 
   auto* clock = fleet.Keep(std::make_unique<postgres::DatabaseClock>(postgres));

@@ -12,14 +12,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "checker/facts.h"
-#include "events/log.h"
 #include "flotilla/order/v1/order_event.pb.h"
 #include "inventory/store/schema.h"
 #include "notify/store/migrations.h"
-#include "order/store/migrations.h"
-#include "payment/store/migrations.h"
+#include "order/store/schema.h"
+#include "payment/store/schema.h"
 #include "postgres/test_database.h"
-#include "saga/migrations.h"
 #include "testing/environment.h"
 
 namespace flotilla::checker {
@@ -169,14 +167,9 @@ class World {
     const auto list = [](std::span<const postgres::Migration> migrations) {
       return std::vector<postgres::Migration>(migrations.begin(), migrations.end());
     };
-    std::vector<postgres::Migration> orders = events::LogMigrations();
-    for (const auto& migration : saga::Migrations()) orders.push_back(migration);
-    for (const auto& migration : order::Migrations()) orders.push_back(migration);
-    migrate(order_, orders);
+    migrate(order_, order::Schema());
     migrate(inventory_, inventory::Schema());
-    std::vector<postgres::Migration> payments = events::LogMigrations();
-    for (const auto& migration : payment::Migrations()) payments.push_back(migration);
-    migrate(payment_, payments);
+    migrate(payment_, payment::Schema());
     migrate(notify_, list(notify::Migrations()));
 
     std::map<std::string, std::string> sql;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "fleet/call_log.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
@@ -54,7 +55,14 @@ Fleet::Fleet(FleetOptions options) : options_(std::move(options)) {
   admin_uri_ = options_.own_postgres ? postgres_->uri() : TestPostgres();
   pqxx::connection admin(admin_uri_);
   pqxx::nontransaction work(admin);
-  for (const char* service : kServices) work.exec("CREATE DATABASE " + prefix_ + service);
+  for (const char* service : kServices) {
+    // Its own role is one that may do what the service lists; the administrator stands for the tables' owner.
+    const std::string name = prefix_ + service;
+    for (const char* sql : {"CREATE DATABASE $", "CREATE ROLE $ LOGIN PASSWORD 'secret'",
+                            "REVOKE ALL ON DATABASE $ FROM PUBLIC", "GRANT CONNECT ON DATABASE $ TO $"}) {
+      work.exec(absl::StrReplaceAll(sql, {{"$", name}}));
+    }
+  }
   for (const char* server : {"redis", "etcd", "etcd-peer", "nats"}) ports_[server] = FreePort();
   for (const char* server : {"redis", "etcd", "nats"}) StartServer(server);
 }
@@ -70,7 +78,10 @@ Fleet::~Fleet() {
   try {
     pqxx::connection admin(admin_uri_);
     pqxx::nontransaction work(admin);
-    for (const char* service : kServices) work.exec("DROP DATABASE IF EXISTS " + prefix_ + service + " WITH (FORCE)");
+    for (const char* service : kServices) {
+      work.exec("DROP DATABASE IF EXISTS " + prefix_ + service + " WITH (FORCE)");
+      work.exec("DROP ROLE IF EXISTS " + prefix_ + service);
+    }
   } catch (const std::exception& e) {
     std::cerr << "cannot drop the test databases: " << e.what() << "\n";
   }
@@ -109,15 +120,21 @@ std::string Fleet::DatabaseUri(const std::string& service) const {
   return admin_uri_.substr(0, admin_uri_.rfind('/') + 1) + prefix_ + service;
 }
 
+std::string Fleet::ServiceUri(const std::string& service) const {
+  const std::string uri = DatabaseUri(service);
+  return absl::StrCat("postgresql://", prefix_, service, ":secret", uri.substr(uri.find('@')));
+}
+
 std::string Fleet::Start(const std::string& service, std::vector<std::string> flags,
                          std::map<std::string, std::string> environment) {
   const std::string name = absl::StrCat(service, "-", ++counters_[service]);
   Instance instance{service, FreePort(), {options_.bin + "/flotilla-" + service}, std::move(environment)};
-  instance.command.insert(instance.command.end(),
-                          {absl::StrCat("--listen=127.0.0.1:", instance.port), "--metrics_listen=127.0.0.1:0",
-                           absl::StrCat("--etcd=127.0.0.1:", ports_.at("etcd")), "--postgres=" + DatabaseUri(service),
-                           absl::StrCat("--redis=127.0.0.1:", ports_.at("redis")),
-                           absl::StrCat("--nats=nats://127.0.0.1:", ports_.at("nats"))});
+  instance.command.insert(
+      instance.command.end(),
+      {absl::StrCat("--listen=127.0.0.1:", instance.port), "--metrics_listen=127.0.0.1:0",
+       absl::StrCat("--etcd=127.0.0.1:", ports_.at("etcd")), "--postgres=" + ServiceUri(service),
+       "--owner_postgres=" + DatabaseUri(service), absl::StrCat("--redis=127.0.0.1:", ports_.at("redis")),
+       absl::StrCat("--nats=nats://127.0.0.1:", ports_.at("nats"))});
   const std::vector<std::string> identity = IdentityFlags(service);
   instance.command.insert(instance.command.end(), identity.begin(), identity.end());
   instance.command.insert(instance.command.end(), flags.begin(), flags.end());

@@ -70,7 +70,7 @@ class Fleet {
   std::unique_ptr<notify::v1::NotifyService::Stub> notifications(const std::string& instance = "notify-1") const;
 
   std::string Database(const std::string& service) const { return prefix_ + service; }  // its name
-  std::string DatabaseUri(const std::string& service) const;
+  std::string DatabaseUri(const std::string& service) const;                            // as the administrator
   // First column of the first row of a query on a service's database.
   std::int64_t Query(const std::string& service, const std::string& sql) const;
   // The folder of all logs, which is not removed then.
@@ -101,6 +101,7 @@ class Fleet {
     std::map<std::string, std::string> environment;
   };
   std::vector<std::string> IdentityFlags(const std::string& service) const;
+  std::string ServiceUri(const std::string& service) const;  // as the service's own role
   std::string call_log() const { return (folder_ / "calls.jsonl").string(); }
   std::string log(const std::string& name) const { return (folder_ / (name + ".log")).string(); }
   std::string clock(const std::string& name) const { return (folder_ / (name + ".clock")).string(); }

@@ -1,17 +1,16 @@
-// All migrations of the database, the event log's among them, in their order.
+// Everything in the inventory service's database.
 #pragma once
 
 #include <vector>
 
-#include "events/log.h"
-#include "inventory/store/migrations.h"
+#include "postgres/rights.h"
+#include "postgres/session.h"
 
 namespace flotilla::inventory {
 
-inline std::vector<postgres::Migration> Schema() {
-  std::vector<postgres::Migration> schema = events::LogMigrations();
-  for (const postgres::Migration& migration : Migrations()) schema.push_back(migration);
-  return schema;
-}
+// The event log, then the stock.
+std::vector<postgres::Migration> Schema();
+// What the service's role may do there: movements of stock are only added, SKUs and holds never deleted.
+postgres::Rights Rights();
 
 }  // namespace flotilla::inventory

@@ -2,7 +2,6 @@
 
 #include <thread>
 
-#include "payment/store/rights.h"
 #include "payment/store/settlement_store.h"
 #include "payment/store/store_fixture.h"
 
@@ -195,73 +194,6 @@ TEST_F(JournalStoreTest, WhatIsDueIsSettledInTheOrderOfCommitsByOneAtATime) {
     ASSERT_TRUE(store.Advance(*due).ok());
   }
   EXPECT_LT(std::find(seen.begin(), seen.end(), first), std::find(seen.begin(), seen.end(), second));
-}
-
-TEST_F(JournalStoreTest, TheServicesRoleCanNeitherChangeNorDeleteTheJournalNorSwitchTheTriggersOff) {
-  const std::string role = database_->name() + "_service";
-  database_->Query("CREATE ROLE " + role + " LOGIN PASSWORD 'secret'");
-  postgres::Options service = database_->options();
-  const std::size_t host = service.uri.find('@');
-  service.uri = "postgresql://" + role + ":secret" + service.uri.substr(host);
-  for (int i = 0; i < 2; ++i) {
-    const absl::Status granted = GrantRights(database_->options(), service);
-    ASSERT_TRUE(granted.ok()) << granted;
-  }
-  {
-    // Everything that the service does works.
-    LedgerStore ledger(service);
-    ActionStore actions(service, {}, *clock_);
-    const std::string order = NewOrder();
-    const std::vector<WalletKey> keys = {{role, "EUR"}};
-    ASSERT_TRUE(ledger.Open(keys).ok());
-    const std::vector<DepositCommand> deposits = {{"d-" + role, role, {"EUR", 50}}};
-    ASSERT_TRUE(ledger.Deposit(deposits).ok());
-    const ChargeCommand charge = {order, role, {"EUR", 50}};
-    ASSERT_EQ(ledger.Charge({&charge, 1})->front().outcome, ChargeOutcome::kCharged);
-    const std::vector<Action> all = {
-        SettleCommand{order}, RefundCommand{order},
-        AwaitCommand{NewOrder(), role, {"EUR", 5}, absl::Now() + absl::Hours(1), "ref-role"},
-        CallbackCommand{"evt-role", "ref-none", true, {"EUR", 5}}};
-    ASSERT_TRUE(actions.Apply(all, nullptr).ok());
-    const std::vector<Action> callback = {CallbackCommand{"evt-role", "ref-role", false, {"EUR", 5}}};
-    ASSERT_TRUE(actions.Apply(callback, nullptr).ok());
-    ASSERT_TRUE(JournalStore(service).Extend(1000).ok());
-    ASSERT_TRUE(SettlementStore(service).Claim(absl::Hours(1), 1).ok());
-    pqxx::connection connection(service.uri);
-    for (const char* sql :
-         {"SELECT event_make_parts()", "SELECT event_drop_parts()",
-          "INSERT INTO event_replay (operator, note, stream_id, from_time, to_time) VALUES ('o', '', '', now(), now())",
-          "UPDATE event_replay SET published = 1, ended_at = now()"}) {
-      pqxx::work work(connection);
-      EXPECT_NO_THROW(work.exec(sql)) << sql;
-      work.commit();
-    }
-    for (const char* sql : {"UPDATE transfer SET amount = 1",
-                            "DELETE FROM transfer",
-                            "TRUNCATE transfer",
-                            "ALTER TABLE transfer DISABLE TRIGGER append_only",
-                            "DROP TABLE transfer",
-                            "DELETE FROM refund",
-                            "SET session_replication_role = replica",
-                            "UPDATE journal_block SET hash = hash",
-                            "DELETE FROM journal_block",
-                            "UPDATE account SET may_go_negative = true",
-                            "UPDATE account SET owner = 'me'",
-                            "DELETE FROM account",
-                            "UPDATE provider_event SET amount = 1",
-                            "DELETE FROM charge",
-                            "DELETE FROM event",
-                            "DROP TABLE event_default",
-                            "UPDATE event_policy SET retention = '0'",
-                            "DELETE FROM event_part",
-                            "UPDATE event_replay SET operator = 'other'",
-                            "DELETE FROM event_replay"}) {
-      pqxx::work work(connection);
-      EXPECT_THROW(work.exec(sql), pqxx::insufficient_privilege) << sql;
-    }
-  }
-  database_->Query("DROP OWNED BY " + role);
-  database_->Query("DROP ROLE " + role);
 }
 
 }  // namespace

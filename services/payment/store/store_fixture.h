@@ -7,24 +7,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "events/log.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "payment/store/action_store.h"
 #include "payment/store/ledger_store.h"
-#include "payment/store/migrations.h"
+#include "payment/store/schema.h"
 #include "postgres/database_clock.h"
 #include "postgres/test_database.h"
 
 namespace flotilla::payment {
 
 inline std::string Order(int number) { return absl::StrFormat("00000000-0000-7000-8000-%012d", number); }
-
-inline std::vector<postgres::Migration> AllMigrations() {
-  std::vector<postgres::Migration> migrations = events::LogMigrations();
-  for (const auto& migration : Migrations()) migrations.push_back(migration);
-  return migrations;
-}
 
 // All that is left of each order goes back.
 inline absl::StatusOr<std::vector<ActionResult>> RefundAll(ActionStore& store, const std::vector<std::string>& orders) {
@@ -37,7 +30,7 @@ class StoreTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     database_ = new postgres::TestDatabase();
-    ASSERT_TRUE(postgres::Migrate(database_->options(), AllMigrations(), absl::Seconds(10)).ok());
+    ASSERT_TRUE(postgres::Migrate(database_->options(), Schema(), absl::Seconds(10)).ok());
     clock_ = new postgres::DatabaseClock(database_->options());
     ASSERT_TRUE(clock_->Start().ok());
   }
