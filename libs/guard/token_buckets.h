@@ -27,6 +27,8 @@ class TokenBuckets {
 
   // Zero where a token was taken, else how long until there is one. `key`: a good hash.
   absl::Duration Take(std::uint64_t key, const Rate& rate, async::SteadyTime now);
+  // The same without taking it.
+  absl::Duration Wait(std::uint64_t key, const Rate& rate, async::SteadyTime now) const;
 
  private:
   static constexpr std::size_t kWays = 4;
@@ -36,6 +38,7 @@ class TokenBuckets {
     std::int64_t full_at_ns = 0;  // when the bucket will be full again
   };
   using Row = std::array<Place, kWays>;
+  std::size_t RowOf(std::uint64_t key) const { return key & (rows_.size() - 1); }
 
   std::vector<Row> rows_;
   std::unique_ptr<std::array<std::mutex, kLocks>> locks_;  // of rows, by their number

@@ -15,6 +15,8 @@ TEST(TokenBuckets, GivesABurstAndThenTheRate) {
   TokenBuckets buckets;
   async::SteadyTime now = async::SteadyNow();
   for (int i = 0; i < 5; ++i) EXPECT_EQ(buckets.Take(1, kRate, now), absl::ZeroDuration()) << i;
+  EXPECT_EQ(buckets.Wait(1, kRate, now), absl::Milliseconds(100)) << "to ask costs no token";
+  EXPECT_EQ(buckets.Wait(2, kRate, now), absl::ZeroDuration());
   EXPECT_EQ(buckets.Take(1, kRate, now), absl::Milliseconds(100));
   now = async::After(absl::Milliseconds(60), now);
   EXPECT_EQ(buckets.Take(1, kRate, now), absl::Milliseconds(40)) << "a refusal costs no token";

@@ -8,7 +8,6 @@
 #include "identity/policy.h"
 #include "identity/tls.h"
 #include "telemetry/log.h"
-#include "telemetry/metrics.h"
 
 namespace flotilla::identity {
 namespace {
@@ -24,6 +23,11 @@ std::string Caller(const rpc::Call& call) {
 
 }  // namespace
 
+prometheus::Counter& CallsRefused(const std::string& reason) {
+  return telemetry::Counter("flotilla_calls_refused_total", "Calls refused for who their caller is",
+                            {{"reason", reason}});
+}
+
 void Audit::OnEnd(const rpc::Call& call, const absl::Status& status) {
   if (absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status)) return Refused(call, status);
   if (!call.for_any_user || call.from_service) return;
@@ -38,8 +42,7 @@ void Audit::OnEnd(const rpc::Call& call, const absl::Status& status) {
 
 void Audit::Refused(const rpc::Call& call, const absl::Status& status) {
   const std::string reason = errors::Reason(status);
-  telemetry::Counter("flotilla_calls_refused_total", "Calls refused for who their caller is", {{"reason", reason}})
-      .Increment();
+  CallsRefused(reason).Increment();
   if (lines_.Take(0, kLines, async::SteadyNow()) > absl::ZeroDuration()) {
     suppressed_.fetch_add(1, std::memory_order_relaxed);
     return;

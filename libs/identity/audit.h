@@ -11,11 +11,16 @@
 #pragma once
 
 #include <atomic>
+#include <string>
 
 #include "guard/token_buckets.h"
 #include "rpc/server.h"
+#include "telemetry/metrics.h"
 
 namespace flotilla::identity {
+
+// flotilla_calls_refused_total.
+prometheus::Counter& CallsRefused(const std::string& reason);
 
 class Audit final : public rpc::Interceptor {
  public:

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "errors/errors.h"
+#include "identity/audit.h"
 #include "identity/policy.h"
 #include "identity/tls.h"
 #include "validation/validation.h"
@@ -32,6 +33,12 @@ absl::StatusOr<absl::string_view> TokenOf(const rpc::Call& call) {
   return value.substr(kScheme.size());
 }
 
+// The address without its port.
+std::string PeerOf(const rpc::Call& call) {
+  std::string peer = call.context->peer();
+  return peer.substr(0, peer.rfind(':'));
+}
+
 absl::Status TakeUserByName(rpc::Call& call) {
   const std::string user(call.Metadata(kUserKey));
   if (user.empty()) return absl::OkStatus();
@@ -58,8 +65,11 @@ absl::Status Guard::OnStart(rpc::Call& call) {
   if (!token.ok()) return token.status();
   if (!token->empty()) {
     // A wrong token is refused whoever brings it.
-    absl::StatusOr<Claims> claims = tokens_->Verify(*token, call.start);
-    if (!claims.ok()) return claims.status();
+    absl::StatusOr<Claims> claims = tokens_->Verify(*token, [&call] { return PeerOf(call); }, call.start);
+    if (!claims.ok()) {
+      if (absl::IsResourceExhausted(claims.status())) CallsRefused(errors::Reason(claims.status())).Increment();
+      return claims.status();
+    }
     call.user_id = std::move(claims->user);
     if (access->users == Users::kAll || (access->users == Users::kOperators && claims->is_operator)) {
       call.for_any_user = claims->is_operator;

@@ -30,6 +30,10 @@ absl::StatusOr<std::shared_ptr<const KeySet>> Parse(const std::string& path, con
   return keys;
 }
 
+prometheus::Counter& Reads(const char* result) {
+  return telemetry::Counter("flotilla_key_set_reads_total", "Changed key sets read", {{"result", result}});
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<KeyFile>> KeyFile::Open(std::string path, absl::Duration look_every) {
@@ -44,7 +48,9 @@ KeyFile::KeyFile(std::string path, std::string text, std::shared_ptr<const KeySe
     : path_(std::move(path)),
       text_(std::move(text)),
       keys_(std::move(keys)),
-      watcher_([this, look_every] { Watch(look_every); }) {}
+      watcher_([this, look_every] { Watch(look_every); }) {
+  Reads("refused");  // there from the start, so that the first one shows
+}
 
 KeyFile::~KeyFile() {
   {
@@ -76,9 +82,7 @@ void KeyFile::Reload() {
   if (seen == text_) return;
   text_ = seen;
   absl::StatusOr<std::shared_ptr<const KeySet>> keys = text.ok() ? Parse(path_, seen) : text.status();
-  telemetry::Counter("flotilla_key_set_reads_total", "Changed key sets read",
-                     {{"result", keys.ok() ? "ok" : "refused"}})
-      .Increment();
+  Reads(keys.ok() ? "ok" : "refused").Increment();
   if (!keys.ok()) {
     return telemetry::Error("the changed key set is refused; the old keys stay",
                             {{"error", std::string(keys.status().message())}});

@@ -4,8 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "async/steady_time.h"
 #include "errors/errors.h"
 #include "identity/json.h"
 #include "validation/validation.h"
@@ -65,9 +67,10 @@ absl::StatusOr<const Key*> FindKey(absl::string_view text, const KeySet& keys) {
 }  // namespace
 
 TokenVerifier::TokenVerifier(Options options, Keys keys)
-    : options_(std::move(options)), keys_(std::move(keys)), cache_(options_.cached) {}
+    : options_(std::move(options)), keys_(std::move(keys)), cache_(options_.cached), forged_(options_.peers) {}
 
-absl::StatusOr<Claims> TokenVerifier::Verify(absl::string_view token, absl::Time now) {
+absl::StatusOr<Claims> TokenVerifier::Verify(absl::string_view token, absl::FunctionRef<std::string()> peer,
+                                             absl::Time now) {
   if (token.empty() || token.size() > options_.max_bytes) return Invalid("is empty or too long");
   const std::shared_ptr<const KeySet> keys = keys_();
   const TokenCache::Digest digest = TokenCache::DigestOf(token);
@@ -75,9 +78,19 @@ absl::StatusOr<Claims> TokenVerifier::Verify(absl::string_view token, absl::Time
   if (std::optional<Claims> known = cache_.Find(digest, keys)) {
     claims = *std::move(known);
   } else {
+    const std::uint64_t from = absl::HashOf(peer());
+    const async::SteadyTime steady = async::SteadyNow();
+    if (const auto wait = forged_.Wait(from, options_.forged, steady); wait > absl::ZeroDuration()) {
+      return errors::WithRetryDelay(errors::Make(absl::StatusCode::kResourceExhausted, "TOO_MANY_BAD_TOKENS",
+                                                 "too many invalid tokens come from this address"),
+                                    wait);
+    }
     claims = VerifyNew(token, *keys, now);
-    if (!claims.ok()) return claims;
-    cache_.Add(digest, *claims, keys);
+    if (!claims.ok()) {
+      forged_.Take(from, options_.forged, steady);
+      return claims;
+    }
+    cache_.Add(digest, *claims, keys);  // an expired one, too: it is no forgery, and comes again
   }
   if (now >= claims->expires) return Expired();
   return claims;
@@ -109,7 +122,6 @@ absl::StatusOr<Claims> TokenVerifier::VerifyNew(absl::string_view token, const K
   claims.expires = expires + options_.leeway;
   if (!validation::IsName(claims.user))
     return Invalid(absl::StrCat("has a sub that is no user: it ", validation::kNameRule));
-  if (now >= claims.expires) return Expired();
   return claims;
 }
 

@@ -15,6 +15,9 @@ using testing::HasSubstr;
 constexpr char kIssuer[] = "https://issuer.test";
 constexpr char kAudience[] = "flotilla";
 
+std::string Peer() { return "ipv4:192.0.2.1"; }
+std::string Another() { return "ipv4:192.0.2.2"; }
+
 class TokenTest : public testing::Test {
  protected:
   TokenTest() { Use({&rsa_, &ec_, &secret_}); }
@@ -31,7 +34,7 @@ class TokenTest : public testing::Test {
                      .now = now_,
                      .expires = now_ + absl::Minutes(5)});
   }
-  absl::StatusOr<identity::Claims> Verify(const std::string& token) { return verifier_.Verify(token, now_); }
+  absl::StatusOr<identity::Claims> Verify(const std::string& token) { return verifier_.Verify(token, Peer, now_); }
   // Why the ES256 token with these claims is refused; "" where it is not.
   std::string Refusal(const std::string& token) {
     const auto claims = Verify(token);
@@ -144,9 +147,36 @@ TEST_F(TokenTest, TimesCountWithALeeway) {
 
 TEST_F(TokenTest, ARememberedTokenExpiresToo) {
   const std::string token = ec_.Sign(Claims());
-  EXPECT_TRUE(verifier_.Verify(token, now_).ok());
-  EXPECT_TRUE(verifier_.Verify(token, now_ + absl::Seconds(329)).ok());
-  EXPECT_EQ(errors::Reason(verifier_.Verify(token, now_ + absl::Seconds(330)).status()), "TOKEN_EXPIRED");
+  EXPECT_TRUE(verifier_.Verify(token, Peer, now_).ok());
+  EXPECT_TRUE(verifier_.Verify(token, Peer, now_ + absl::Seconds(329)).ok());
+  EXPECT_EQ(errors::Reason(verifier_.Verify(token, Peer, now_ + absl::Seconds(330)).status()), "TOKEN_EXPIRED");
+}
+
+TEST_F(TokenTest, AnExpiredTokenIsRememberedTooAndNoForgery) {
+  const std::string token = ec_.Sign(Claims());
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_EQ(errors::Reason(verifier_.Verify(token, Peer, now_ + absl::Hours(1)).status()), "TOKEN_EXPIRED");
+  }
+  EXPECT_EQ(Refusal(ec_.Sign(Claims("bob"))), "");
+}
+
+TEST_F(TokenTest, WhoBringsForgeriesIsNotLookedAtForAWhile) {
+  const std::string known = ec_.Sign(Claims("alice"));
+  EXPECT_EQ(Refusal(known), "");
+  const Signer forger = Signer::Make(Algorithm::kEs256, "ec");
+  const std::string forged = forger.Sign(Claims("mallory"));
+  int refused = 0;
+  absl::StatusOr<identity::Claims> last;
+  for (int i = 0; i < 1000 && !absl::IsResourceExhausted(last.status()); ++i) {
+    last = verifier_.Verify(forged, Peer, now_);
+    EXPECT_FALSE(last.ok());
+    ++refused;
+  }
+  EXPECT_GT(refused, 100) << "whoever has a wrong key by mistake is told so";
+  EXPECT_EQ(errors::Reason(last.status()), "TOO_MANY_BAD_TOKENS");
+  EXPECT_EQ(errors::ToProto(last.status()).details_size(), 2) << "with RetryInfo";
+  EXPECT_TRUE(verifier_.Verify(known, Peer, now_).ok()) << "users that are known go on, from the same address too";
+  EXPECT_TRUE(verifier_.Verify(ec_.Sign(Claims("bob")), Another, now_).ok()) << "others have nothing to do with it";
 }
 
 TEST_F(TokenTest, TheUserMustBeOne) {

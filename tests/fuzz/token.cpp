@@ -12,6 +12,8 @@ namespace {
 const absl::Time kNow = absl::FromUnixSeconds(1'790'000'000);
 constexpr char kSecret[] = "0123456789abcdef0123456789abcdef";
 
+std::string Peer() { return "peer"; }
+
 struct World {
   Signer signer = Signer::FromSecret(kSecret, "h");
   Signer other = Signer::Make(Algorithm::kEs256, "e");
@@ -21,7 +23,8 @@ struct World {
 
 void Run(std::string_view input) {
   static const World& world = *new World;
-  TokenVerifier verifier({.issuer = "issuer", .audience = "flotilla", .cached = 4}, [] { return world.keys; });
+  TokenVerifier verifier({.issuer = "issuer", .audience = "flotilla", .cached = 4, .peers = 4},
+                         [] { return world.keys; });
   std::string token;
   switch (fuzz::TakeChoice(input, 3)) {
     case 0:
@@ -36,12 +39,12 @@ void Run(std::string_view input) {
       break;
     }
   }
-  const absl::StatusOr<Claims> claims = verifier.Verify(token, kNow);
+  const absl::StatusOr<Claims> claims = verifier.Verify(token, Peer, kNow);
   fuzz::RequireRefusal(claims.status());
   if (!claims.ok()) return;
   fuzz::Require(validation::IsName(claims->user), "a user has a name");
   fuzz::Require(claims->expires > kNow, "it has not expired");
-  const absl::StatusOr<Claims> again = verifier.Verify(token, kNow);  // from the cache
+  const absl::StatusOr<Claims> again = verifier.Verify(token, Peer, kNow);  // from the cache
   fuzz::Require(again.ok() && again->user == claims->user && again->is_operator == claims->is_operator,
                 "the second look says the same");
 }
