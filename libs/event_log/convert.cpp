@@ -3,6 +3,8 @@
 #include "absl/strings/numbers.h"
 #include "errors/errors.h"
 #include "google/protobuf/util/time_util.h"
+#include "timestamp/timestamp.h"
+#include "validation/validation.h"
 
 namespace flotilla::event_log {
 namespace {
@@ -12,18 +14,14 @@ using google::protobuf::util::TimeUtil;
 constexpr std::int32_t kMaxEvents = 100'000;
 constexpr std::int32_t kDefaultEvents = 10'000;
 constexpr std::size_t kMaxStream = 200;
-constexpr std::size_t kMaxNote = 500;
+constexpr std::size_t kMaxNoteBytes = 500;
 
 absl::StatusOr<absl::Time> ParseTime(const google::protobuf::Timestamp& time, const char* field) {
   if (time.seconds() < 0 || time.seconds() > TimeUtil::kTimestampMaxSeconds || time.nanos() < 0 ||
       time.nanos() > 999'999'999) {
     return errors::InvalidField(field, "must be a time since 1970");
   }
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  return TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
+  return timestamp::FromProto(time);
 }
 
 // PostgreSQL takes no such text.
@@ -47,9 +45,7 @@ absl::StatusOr<events::ReplayRequest> Parse(const event::v1::ReplayEventsRequest
                                .to = now,
                                .after = request.page_token(),
                                .limit = kDefaultEvents};
-  if (replay.note.empty() || replay.note.size() > kMaxNote || HasNul(replay.note)) {
-    return errors::InvalidField("note", "must be 1 to 500 bytes of text");
-  }
+  if (absl::Status status = validation::CheckNote(replay.note, kMaxNoteBytes); !status.ok()) return status;
   if (replay.stream_id.size() > kMaxStream || HasNul(replay.stream_id)) {
     return errors::InvalidField("stream_id", "must be at most 200 bytes of text");
   }
@@ -88,10 +84,10 @@ void Fill(const events::ReplayRecord& record, event::v1::Replay* proto) {
   proto->set_operator_(record.user);
   proto->set_note(record.note);
   proto->set_stream_id(record.stream_id);
-  *proto->mutable_from_time() = ToProto(record.from);
-  *proto->mutable_to_time() = ToProto(record.to);
-  *proto->mutable_start_time() = ToProto(record.started_at);
-  if (record.ended_at != absl::InfiniteFuture()) *proto->mutable_end_time() = ToProto(record.ended_at);
+  *proto->mutable_from_time() = timestamp::ToProto(record.from);
+  *proto->mutable_to_time() = timestamp::ToProto(record.to);
+  *proto->mutable_start_time() = timestamp::ToProto(record.started_at);
+  if (record.ended_at != absl::InfiniteFuture()) *proto->mutable_end_time() = timestamp::ToProto(record.ended_at);
   proto->set_published(record.published);
 }
 

@@ -6,12 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "flotilla/event/v1/event_batch.pb.h"
-#include "google/protobuf/util/time_util.h"
+#include "timestamp/timestamp.h"
 
 namespace flotilla::events {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 // Of one message: well below what NATS takes (1 MiB), and few enough to be tried one by one.
 constexpr std::size_t kMaxTogether = 64;
@@ -44,7 +42,7 @@ Message Together(std::span<const Row> rows) {
     logged->set_type(event.type);
     logged->set_data(event.data);
     logged->set_traceparent(event.traceparent);
-    *logged->mutable_occur_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(event.occurred_at));
+    *logged->mutable_occur_time() = timestamp::ToProto(event.occurred_at);
   }
   return {.id = "", .data = batch.SerializeAsString(), .headers = {{kEvents, absl::StrCat(rows.size())}}};
 }
@@ -100,7 +98,7 @@ void Unpack(natsMsg* message, std::vector<Event>& events) {
                       .type = std::move(*logged.mutable_type()),
                       .data = std::move(*logged.mutable_data()),
                       .traceparent = std::move(*logged.mutable_traceparent()),
-                      .occurred_at = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(logged.occur_time()))});
+                      .occurred_at = timestamp::FromProto(logged.occur_time())});
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "errors/errors.h"
 
 namespace flotilla::validation {
@@ -43,6 +44,12 @@ bool IsCurrency(std::string_view text) {
 absl::Status CheckUser(std::string_view user_id) {
   if (!user_id.empty()) return absl::OkStatus();
   return errors::Make(absl::StatusCode::kUnauthenticated, "NO_USER", "the call carries no user");
+}
+
+absl::Status CheckNote(std::string_view note, std::size_t max_bytes, bool required) {
+  const bool missing = required && note.empty();
+  if (!missing && note.size() <= max_bytes && note.find('\0') == std::string_view::npos) return absl::OkStatus();
+  return errors::InvalidField("note", absl::StrCat("must be ", required ? 1 : 0, " to ", max_bytes, " bytes of text"));
 }
 
 absl::StatusOr<int> PageSize(std::int32_t page_size) {

@@ -25,6 +25,8 @@ bool IsCurrency(std::string_view text);
 
 // UNAUTHENTICATED (NO_USER) where the call carries no user.
 absl::Status CheckUser(std::string_view user_id);
+// An operator's note: UTF-8 without NUL, which PostgreSQL takes nowhere. INVALID_ARGUMENT naming "note".
+absl::Status CheckNote(std::string_view note, std::size_t max_bytes, bool required = true);
 // The rows of one page of a list: 50 where the request says 0. INVALID_ARGUMENT beyond 1,000.
 absl::StatusOr<int> PageSize(std::int32_t page_size);
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "testing/status.h"
 
 namespace flotilla::validation {
 namespace {
@@ -39,6 +40,14 @@ TEST(Validation, Currencies) {
 TEST(Validation, Users) {
   EXPECT_EQ(CheckUser("u"), absl::OkStatus());
   EXPECT_EQ(CheckUser("").code(), absl::StatusCode::kUnauthenticated);
+}
+
+TEST(Validation, Notes) {
+  EXPECT_EQ(CheckNote("why", 3), absl::OkStatus());
+  EXPECT_EQ(CheckNote("", 3, false), absl::OkStatus());
+  for (const std::string& bad : {std::string(), std::string("long"), std::string("a\0b", 3)}) {
+    EXPECT_EQ(Field(CheckNote(bad, 3)), "note") << bad;
+  }
 }
 
 TEST(Validation, Pages) {

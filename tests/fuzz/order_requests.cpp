@@ -52,7 +52,7 @@ void Run(std::string_view input) {
       return fuzz::Handle<v1::ResolveSagaRequest>(input, [](const auto& r) {
         const auto key = ParseSagaKey(r.type(), r.id());
         if (const absl::Status status = CheckEnd(r.order_state()); !status.ok()) return status;
-        return key.ok() ? CheckNote(r.note(), true) : key.status();
+        return key.ok() ? validation::CheckNote(r.note(), 1000) : key.status();
       });
     case 7:
       return fuzz::Handle<event::v1::ReplayEventsRequest>(

@@ -4,7 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "errors/errors.h"
-#include "google/protobuf/util/time_util.h"
+#include "timestamp/timestamp.h"
 #include "validation/validation.h"
 
 namespace flotilla::inventory {
@@ -113,10 +113,6 @@ absl::Status ToStatus(Outcome outcome, const std::string& sku) {
   return absl::InternalError("unknown outcome of a reservation");
 }
 
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
-}
-
 v1::ReserveResponse ToProto(const Hold& hold) {
   v1::ReserveResponse response;
   for (const Line& line : hold.lines) {
@@ -126,7 +122,7 @@ v1::ReserveResponse ToProto(const Hold& hold) {
     out->mutable_unit_price()->set_minor_units(line.unit_price);
     out->mutable_unit_price()->set_currency_code(hold.currency);
   }
-  *response.mutable_expires_at() = ToProto(hold.expires_at);
+  *response.mutable_expires_at() = timestamp::ToProto(hold.expires_at);
   return response;
 }
 

@@ -19,6 +19,5 @@ absl::StatusOr<std::string> ParseOrderId(const std::string& order_id, const std:
 
 absl::Status ToStatus(Outcome outcome, const std::string& sku = "");
 v1::ReserveResponse ToProto(const Hold& hold);
-google::protobuf::Timestamp ToProto(absl::Time time);
 
 }  // namespace flotilla::inventory

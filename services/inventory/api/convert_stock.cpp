@@ -5,8 +5,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "errors/errors.h"
-#include "google/protobuf/util/time_util.h"
 #include "inventory/api/convert.h"
+#include "timestamp/timestamp.h"
 #include "validation/validation.h"
 
 namespace flotilla::inventory {
@@ -35,10 +35,6 @@ bool IsTime(const google::protobuf::Timestamp& time) {
   return time.seconds() > 0 && time.seconds() <= kLastSecond && time.nanos() >= 0 && time.nanos() < 1000000000;
 }
 
-absl::Time Get(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixMicros(google::protobuf::util::TimeUtil::TimestampToMicroseconds(time));
-}
-
 absl::StatusOr<SellingRules> ParseRules(const v1::SellingRules& proto, const std::string& currency,
                                         const Fields& fields) {
   SellingRules rules;
@@ -48,11 +44,11 @@ absl::StatusOr<SellingRules> ParseRules(const v1::SellingRules& proto, const std
   rules.user_limit = proto.user_limit();
   if (proto.has_sale_start()) {
     if (!IsTime(proto.sale_start())) return fields.Invalid("rules.sale_start", "must be a time from 1970 to 9999");
-    rules.sale_start = Get(proto.sale_start());
+    rules.sale_start = timestamp::FromProto(proto.sale_start());
   }
   if (proto.has_sale_end()) {
     if (!IsTime(proto.sale_end())) return fields.Invalid("rules.sale_end", "must be a time from 1970 to 9999");
-    rules.sale_end = Get(proto.sale_end());
+    rules.sale_end = timestamp::FromProto(proto.sale_end());
   }
   if (rules.sale_start >= rules.sale_end) return fields.Invalid("rules.sale_end", "must be after sale_start");
   if (proto.has_sale_price()) {
@@ -147,7 +143,7 @@ absl::StatusOr<AdjustCommand> Parse(const v1::AdjustStockRequest& request) {
     return errors::InvalidField("delta", "must be -10^12 to 10^12 and not 0");
   }
   if (!validation::IsKey(request.reference())) return errors::InvalidField("reference", validation::kKeyRule);
-  if (request.note().size() > kMaxText) return errors::InvalidField("note", "must be at most 200 bytes");
+  if (auto status = validation::CheckNote(request.note(), kMaxText, /*required=*/false); !status.ok()) return status;
   if (!v1::MovementReason_IsValid(request.reason()) || request.reason() < v1::MOVEMENT_REASON_RECEIPT) {
     return errors::InvalidField("reason", "must be one of MovementReason but for INITIAL");
   }
@@ -204,8 +200,8 @@ v1::Stock ToProto(const Sku& sku) {
   if (rules == SellingRules{}) return stock;
   auto* out = stock.mutable_rules();
   out->set_user_limit(rules.user_limit);
-  if (rules.sale_start != absl::InfinitePast()) *out->mutable_sale_start() = ToProto(rules.sale_start);
-  if (rules.sale_end != absl::InfiniteFuture()) *out->mutable_sale_end() = ToProto(rules.sale_end);
+  if (rules.sale_start != absl::InfinitePast()) *out->mutable_sale_start() = timestamp::ToProto(rules.sale_start);
+  if (rules.sale_end != absl::InfiniteFuture()) *out->mutable_sale_end() = timestamp::ToProto(rules.sale_end);
   if (rules.sale_price.has_value()) {
     out->mutable_sale_price()->set_minor_units(*rules.sale_price);
     out->mutable_sale_price()->set_currency_code(sku.currency);
@@ -221,7 +217,7 @@ v1::StockMovement ToProto(const Movement& movement) {
   out.set_reason(static_cast<v1::MovementReason>(movement.reason));
   out.set_reference(movement.reference);
   out.set_note(movement.note);
-  *out.mutable_create_time() = ToProto(movement.created_at);
+  *out.mutable_create_time() = timestamp::ToProto(movement.created_at);
   return out;
 }
 

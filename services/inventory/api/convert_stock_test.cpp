@@ -96,8 +96,10 @@ TEST(ConvertStock, NamesTheWrongFieldOfAnAdjustment) {
   EXPECT_EQ(Field(Parse(adjust).status()), "reason");
   adjust.set_reason(v1::MOVEMENT_REASON_RECEIPT);
   EXPECT_TRUE(Parse(adjust).ok());
-  adjust.set_note(std::string(201, 'x'));
-  EXPECT_EQ(Field(Parse(adjust).status()), "note");
+  for (const std::string& note : {std::string(201, 'x'), std::string("a\0b", 3)}) {
+    adjust.set_note(note);
+    EXPECT_EQ(Field(Parse(adjust).status()), "note");
+  }
 }
 
 TEST(ConvertStock, ListsHaveLimits) {

@@ -8,6 +8,7 @@
 #include "inventory/api/convert.h"
 #include "rpc/batch_items.h"
 #include "telemetry/metrics.h"
+#include "timestamp/timestamp.h"
 
 namespace flotilla::inventory {
 namespace {
@@ -96,7 +97,7 @@ InventoryApi::Reply<v1::ExtendHoldResponse> InventoryApi::ExtendHold(const v1::E
   if (!result.ok()) co_return result.status();
   if (auto status = ToStatus(result->outcome); !status.ok()) co_return status;
   v1::ExtendHoldResponse response;
-  *response.mutable_expires_at() = ToProto(result->hold.expires_at);
+  *response.mutable_expires_at() = timestamp::ToProto(result->hold.expires_at);
   co_return response;
 }
 

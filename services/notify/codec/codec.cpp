@@ -1,6 +1,6 @@
 #include "notify/codec/codec.h"
 
-#include "google/protobuf/util/time_util.h"
+#include "timestamp/timestamp.h"
 
 namespace flotilla::notify {
 
@@ -14,8 +14,6 @@ void Fill(const Notification& notification, v1::Notification* proto) {
   proto->set_read(notification.read);
 }
 
-void Set(absl::Time time, google::protobuf::Timestamp* proto) {
-  *proto = google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
-}
+void Set(absl::Time time, google::protobuf::Timestamp* proto) { *proto = timestamp::ToProto(time); }
 
 }  // namespace flotilla::notify

@@ -13,6 +13,8 @@
 namespace flotilla::order {
 namespace {
 
+constexpr std::size_t kMaxNoteBytes = 1000;
+
 // An act whose commit was lost may have been done: GetSaga tells.
 absl::Status Answer(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kUnknown && status.code() != absl::StatusCode::kAborted) return status;
@@ -78,7 +80,8 @@ async::Task<absl::Status> SagaAdminApi::Do(saga::Act act, rpc::Call& call, const
   if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
   const absl::StatusOr<saga::SagaKey> key = ParseSagaKey(request.type(), request.id());
   if (!key.ok()) co_return key.status();
-  if (auto status = CheckNote(request.note(), act == saga::Act::kResolve); !status.ok()) co_return status;
+  const bool by_hand = act == saga::Act::kResolve;
+  if (auto status = validation::CheckNote(request.note(), kMaxNoteBytes, by_hand); !status.ok()) co_return status;
   int end = 0;
   if constexpr (std::is_same_v<Request, v1::ResolveSagaRequest>) {
     if (auto status = CheckEnd(request.order_state()); !status.ok()) co_return status;

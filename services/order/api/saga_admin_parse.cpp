@@ -3,21 +3,16 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "errors/errors.h"
-#include "google/protobuf/util/time_util.h"
 #include "order/domain/order.h"
+#include "timestamp/timestamp.h"
 #include "validation/validation.h"
 
 namespace flotilla::order {
 namespace {
 
-constexpr std::size_t kMaxNote = 1000;
 constexpr std::int64_t kMaxAgeSeconds = std::int64_t{100} * 365 * 24 * 3600;
 
 absl::Status ForeignToken() { return errors::InvalidField("page_token", "was not given by this service"); }
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
-}
 
 }  // namespace
 
@@ -82,14 +77,6 @@ absl::StatusOr<saga::SagaKey> ParseSagaKey(const std::string& type, const std::s
   return saga::SagaKey{type, id};
 }
 
-absl::Status CheckNote(const std::string& note, bool required) {
-  if (required && note.empty()) return errors::InvalidField("note", "must say what was done by hand");
-  if (note.size() > kMaxNote || note.find('\0') != std::string::npos) {
-    return errors::InvalidField("note", "must be at most 1000 bytes of text");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckEnd(v1::OrderState state) {
   if (v1::OrderState_IsValid(state) && Settled(static_cast<State>(state))) return absl::OkStatus();
   return errors::InvalidField("order_state", "must be PAID, CANCELLED, REFUNDED or PARTIALLY_REFUNDED");
@@ -106,7 +93,7 @@ v1::Saga ToProto(const saga::SagaView& view) {
   proto.set_reason(view.reason);
   proto.set_compensable(view.compensable);
   proto.set_owner(view.owner);
-  if (view.created_at != absl::InfinitePast()) *proto.mutable_create_time() = ToProto(view.created_at);
+  if (view.created_at != absl::InfinitePast()) *proto.mutable_create_time() = timestamp::ToProto(view.created_at);
   return proto;
 }
 
@@ -117,7 +104,7 @@ v1::SagaHistoryEntry ToProto(const saga::HistoryEntry& entry) {
   proto.set_attempt(entry.attempt);
   proto.set_error(entry.error);
   proto.set_owner(entry.owner);
-  *proto.mutable_time() = ToProto(entry.at);
+  *proto.mutable_time() = timestamp::ToProto(entry.at);
   return proto;
 }
 
@@ -128,7 +115,7 @@ v1::OperatorAct ToProto(const saga::OperatorAct& act) {
   proto.set_saga_type(act.saga.type);
   proto.set_saga_id(act.saga.id);
   proto.set_note(act.note);
-  *proto.mutable_time() = ToProto(act.at);
+  *proto.mutable_time() = timestamp::ToProto(act.at);
   return proto;
 }
 

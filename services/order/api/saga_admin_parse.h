@@ -12,7 +12,6 @@ namespace flotilla::order {
 absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request);
 absl::StatusOr<saga::ActQuery> Parse(const v1::ListOperatorActsRequest& request);
 absl::StatusOr<saga::SagaKey> ParseSagaKey(const std::string& type, const std::string& id);
-absl::Status CheckNote(const std::string& note, bool required);
 // Of ResolveSaga.
 absl::Status CheckEnd(v1::OrderState state);
 

@@ -58,10 +58,6 @@ TEST(SagaAdminParse, NamesTheWrongFieldOfAnAct) {
                            static_cast<v1::OrderState>(99)}) {
     EXPECT_EQ(Field(CheckEnd(state)), "order_state") << state;
   }
-  EXPECT_EQ(Field(CheckNote("", true)), "note");
-  EXPECT_TRUE(CheckNote("", false).ok());
-  EXPECT_EQ(Field(CheckNote(std::string(1001, 'x'), false)), "note");
-  EXPECT_EQ(Field(CheckNote(std::string("a\0b", 3), false)), "note");
   v1::ListOperatorActsRequest request;
   request.set_saga_id("1");
   EXPECT_EQ(Field(Parse(request).status()), "saga_type");

@@ -1,10 +1,9 @@
 #include "order/codec/codec.h"
 
 #include "flotilla/order/v1/order_event.pb.h"
-#include "google/protobuf/util/time_util.h"
+#include "timestamp/timestamp.h"
 
 namespace flotilla::order {
-using google::protobuf::util::TimeUtil;
 
 v1::Order ToProto(const Order& order) {
   v1::Order proto;
@@ -31,8 +30,8 @@ v1::Order ToProto(const Order& order) {
     proto.mutable_refunded()->set_currency_code(order.currency);
     proto.mutable_refunded()->set_minor_units(order.refunded);
   }
-  *proto.mutable_create_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(order.created_at));
-  *proto.mutable_update_time() = TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(order.updated_at));
+  *proto.mutable_create_time() = timestamp::ToProto(order.created_at);
+  *proto.mutable_update_time() = timestamp::ToProto(order.updated_at);
   proto.set_version(order.version);
   return proto;
 }
@@ -54,8 +53,8 @@ Order FromProto(const v1::Order& proto) {
   order.payment_reference = proto.payment_reference();
   if (proto.has_pay_by_time()) order.pay_by = absl::FromUnixSeconds(proto.pay_by_time().seconds());
   order.refunded = proto.refunded().minor_units();
-  order.created_at = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(proto.create_time()));
-  order.updated_at = absl::FromUnixMicros(TimeUtil::TimestampToMicroseconds(proto.update_time()));
+  order.created_at = timestamp::FromProto(proto.create_time());
+  order.updated_at = timestamp::FromProto(proto.update_time());
   order.version = proto.version();
   return order;
 }

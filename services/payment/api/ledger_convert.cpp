@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "errors/errors.h"
+#include "timestamp/timestamp.h"
 #include "validation/validation.h"
 
 namespace flotilla::payment {
@@ -73,9 +74,7 @@ v1::Transfer ToProto(const JournalEntry& entry) {
   proto.mutable_amount()->set_currency_code(entry.transfer.amount.currency);
   proto.mutable_amount()->set_minor_units(entry.transfer.amount.minor_units);
   proto.set_reference(entry.transfer.reference);
-  const std::int64_t micros = absl::ToUnixMicros(entry.created_at);
-  proto.mutable_create_time()->set_seconds(micros / 1000000);
-  proto.mutable_create_time()->set_nanos(static_cast<int>(micros % 1000000) * 1000);
+  *proto.mutable_create_time() = timestamp::ToProto(entry.created_at);
   return proto;
 }
 

@@ -3,7 +3,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "errors/errors.h"
-#include "google/protobuf/util/time_util.h"
+#include "timestamp/timestamp.h"
 #include "validation/validation.h"
 
 namespace flotilla::payment {
@@ -11,23 +11,9 @@ namespace {
 
 constexpr std::size_t kMaxNoteBytes = 500;
 
-// Without its nanoseconds' last digits: PostgreSQL keeps microseconds.
-absl::Time TimeOf(const google::protobuf::Timestamp& proto) {
-  return absl::FromUnixSeconds(proto.seconds()) + absl::Microseconds(proto.nanos() / 1000);
-}
-
 void SetMoney(flotilla::type::v1::Money* proto, const std::string& currency, std::int64_t minor_units) {
   proto->set_currency_code(currency);
   proto->set_minor_units(minor_units);
-}
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  return google::protobuf::util::TimeUtil::MicrosecondsToTimestamp(absl::ToUnixMicros(time));
-}
-
-absl::Status CheckNote(const std::string& note) {
-  if (!note.empty() && note.size() <= kMaxNoteBytes && note.find('\0') == std::string::npos) return absl::OkStatus();
-  return errors::InvalidField("note", "must be 1 to 500 bytes without NUL");
 }
 
 absl::Status Refusal(absl::StatusCode code, const char* reason, const char* field, const char* rule) {
@@ -45,8 +31,9 @@ absl::StatusOr<ProviderStatement> Parse(const v1::ImportStatementRequest& reques
   if (!header.has_start_time()) return errors::InvalidField("header.start_time", "is required");
   if (!header.has_end_time()) return errors::InvalidField("header.end_time", "is required");
   if (header.size_bytes() < 1) return errors::InvalidField("header.size_bytes", "must be the size of the file");
-  ProviderStatement statement{
-      .statement_id = header.statement_id(), .start = TimeOf(header.start_time()), .end = TimeOf(header.end_time())};
+  ProviderStatement statement{.statement_id = header.statement_id(),
+                              .start = timestamp::FromProto(header.start_time()),
+                              .end = timestamp::FromProto(header.end_time())};
   if (statement.start < absl::UnixEpoch()) return errors::InvalidField("header.start_time", "must not be before 1970");
   if (statement.end <= statement.start) return errors::InvalidField("header.end_time", "must be after start_time");
   if (statement.end - statement.start > kMaxStatementPeriod) {
@@ -74,7 +61,7 @@ absl::StatusOr<ProviderStatementQuery> Parse(const v1::ListStatementsRequest& re
 absl::StatusOr<Withdrawal> Parse(const v1::WithdrawStatementRequest& request, const std::string& operator_id) {
   if (absl::Status status = validation::CheckUser(operator_id); !status.ok()) return status;
   if (!validation::IsName(request.statement_id())) return errors::InvalidField("statement_id", validation::kNameRule);
-  if (absl::Status status = CheckNote(request.note()); !status.ok()) return status;
+  if (absl::Status status = validation::CheckNote(request.note(), kMaxNoteBytes); !status.ok()) return status;
   return Withdrawal{.statement_id = request.statement_id(), .operator_id = operator_id, .note = request.note()};
 }
 
@@ -97,7 +84,7 @@ absl::StatusOr<Resolution> Parse(const v1::ResolveDifferenceRequest& request, co
   if (request.resolution() != v1::RESOLUTION_CORRECT && request.resolution() != v1::RESOLUTION_DISMISS) {
     return errors::InvalidField("resolution", "must be CORRECT or DISMISS");
   }
-  if (absl::Status status = CheckNote(request.note()); !status.ok()) return status;
+  if (absl::Status status = validation::CheckNote(request.note(), kMaxNoteBytes); !status.ok()) return status;
   return Resolution{.difference_id = request.difference_id(),
                     .correct = request.resolution() == v1::RESOLUTION_CORRECT,
                     .operator_id = operator_id,
@@ -159,14 +146,14 @@ absl::Status ToStatus(ResolutionOutcome outcome) {
 v1::Statement ToProto(const StoredStatement& stored) {
   v1::Statement proto;
   proto.set_statement_id(stored.statement_id);
-  *proto.mutable_start_time() = ToProto(stored.start);
-  *proto.mutable_end_time() = ToProto(stored.end);
+  *proto.mutable_start_time() = timestamp::ToProto(stored.start);
+  *proto.mutable_end_time() = timestamp::ToProto(stored.end);
   proto.set_rows(stored.lines);
   proto.set_matched(stored.matched);
   proto.set_open_differences(stored.open_differences);
   proto.set_state(static_cast<v1::StatementState>(stored.state));
-  *proto.mutable_import_time() = ToProto(stored.imported_at);
-  if (stored.compared_at.has_value()) *proto.mutable_compare_time() = ToProto(*stored.compared_at);
+  *proto.mutable_import_time() = timestamp::ToProto(stored.imported_at);
+  if (stored.compared_at.has_value()) *proto.mutable_compare_time() = timestamp::ToProto(*stored.compared_at);
   proto.set_failed_attempts(stored.failed_attempts);
   proto.set_error(stored.error);
   proto.set_withdrawn_by(stored.withdrawn_by);
@@ -191,7 +178,7 @@ v1::Difference ToProto(const StoredDifference& stored) {
   proto.set_operator_id(stored.operator_id);
   proto.set_note(stored.note);
   proto.set_correction_transfer_id(stored.correction_id);
-  *proto.mutable_create_time() = ToProto(stored.created_at);
+  *proto.mutable_create_time() = timestamp::ToProto(stored.created_at);
   return proto;
 }
 
