@@ -10,6 +10,7 @@ constexpr Access kOpen{.open = true};
 constexpr Access kUser{.users = Users::kAll};
 constexpr Access kOperator{.users = Users::kOperators};
 constexpr Access kOrder{.service = "order"};
+constexpr Access kPayment{.service = "payment"};
 constexpr Access kOrderOrOperator{.users = Users::kOperators, .service = "order"};
 
 struct Row {
@@ -27,6 +28,8 @@ constexpr Row kTable[] = {
     {"flotilla.order.v1.OrderService", "RefundOrder", kUser},
     {"flotilla.order.v1.OrderService", "WatchOrder", kUser},
     {"flotilla.order.v1.OrderService", "WatchOrders", kUser},
+
+    {"flotilla.order.v1.CompletionService", "BatchGetCompletions", kPayment},
 
     {"flotilla.order.v1.SagaAdminService", "ListSagas", kOperator},
     {"flotilla.order.v1.SagaAdminService", "GetSaga", kOperator},

@@ -8,6 +8,7 @@
 #include "flotilla/notify/v1/notify_admin_service.pb.h"
 #include "flotilla/notify/v1/notify_service.pb.h"
 #include "flotilla/notify/v1/webhook_service.pb.h"
+#include "flotilla/order/v1/completion_service.pb.h"
 #include "flotilla/order/v1/order_service.pb.h"
 #include "flotilla/order/v1/saga_admin_service.pb.h"
 #include "flotilla/payment/v1/ledger_service.pb.h"
@@ -22,6 +23,7 @@ TEST(Policy, EveryMethodOfTheFleetHasAnEntry) {
   int methods = 0;
   for (const auto* file : {
            order::v1::CreateOrderRequest::descriptor()->file(),
+           order::v1::BatchGetCompletionsRequest::descriptor()->file(),
            order::v1::ListSagasRequest::descriptor()->file(),
            inventory::v1::PutSkuRequest::descriptor()->file(),
            payment::v1::ChargeRequest::descriptor()->file(),

@@ -6,6 +6,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "event_log/event_log.h"
+#include "order/api/completion_api.h"
 #include "order/api/order_api.h"
 #include "order/api/saga_admin_api.h"
 #include "order/store/schema.h"
@@ -46,9 +47,11 @@ absl::Status Wire(runtime::Fleet& fleet) {
   auto* participants = fleet.Keep(std::make_unique<Participants>(fleet.Peer("inventory"), fleet.Peer("payment"),
                                                                  absl::GetFlag(FLAGS_reservation_hold)));
   auto* flow = fleet.Keep(std::make_unique<OrderFlow>(engine, *orders, *participants, *hub, *clock, payment_window));
-  auto* refunds = fleet.Keep(std::make_unique<RefundFlow>(*flow, *orders, *hub));
+  auto* refunds = fleet.Keep(std::make_unique<RefundFlow>(*flow, *orders, *hub, *clock));
   fleet.Keep(std::make_unique<OrderApi>(fleet.server(), *flow, *refunds, *orders, *hub));
-  auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres));
+  auto* completions = fleet.Keep(std::make_unique<Completions>(postgres));
+  fleet.Keep(std::make_unique<CompletionApi>(fleet.server(), *completions));
+  auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres, *clock));
   fleet.Keep(std::make_unique<events::Consumer>(
       events::Consumer::ConsumerOptions{
           .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},

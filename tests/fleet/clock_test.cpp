@@ -83,6 +83,11 @@ TEST(Clocks, PaymentDeadlinesAreTheSameForOrderAndPayment) {
       const order::v1::Order paid = create("order-1", "paid" + key);
       EXPECT_EQ(provider.Send({.event_id = "evt" + key, .reference = paid.payment_reference(), .amount = 100}), "");
       EXPECT_TRUE(becomes(paid, order::v1::ORDER_STATE_PAID));
+      // Dated by none of these clocks, so that the settlement counts from the right moment.
+      const order::v1::Order dated = GetOrder(*fleet.orders(), "anna", paid.order_id()).order;
+      for (const auto& time : {dated.create_time(), dated.update_time()}) {
+        EXPECT_LT(absl::AbsDuration(absl::FromUnixSeconds(time.seconds()) - absl::Now()), kTenMinutes / 2);
+      }
       const order::v1::Order unpaid = create("order-2", "unpaid" + key);
       EXPECT_TRUE(becomes(unpaid, order::v1::ORDER_STATE_CANCELLED));
       EXPECT_EQ(GetOrder(*fleet.orders(), "anna", unpaid.order_id()).order.cancel_reason(), "PAYMENT_EXPIRED");

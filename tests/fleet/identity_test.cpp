@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "fleet/fleet.h"
 #include "flotilla/notify/v1/notify_admin_service.grpc.pb.h"
+#include "flotilla/order/v1/completion_service.grpc.pb.h"
 #include "flotilla/payment/v1/ledger_service.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "identity/signer.h"
@@ -20,6 +21,7 @@ namespace {
 using inventory::v1::InventoryService;
 using notify::v1::NotifyAdminService;
 using notify::v1::NotifyService;
+using order::v1::CompletionService;
 using order::v1::OrderService;
 using order::v1::SagaAdminService;
 using payment::v1::LedgerService;
@@ -186,6 +188,15 @@ TEST_F(Identity, AServiceMayCallOnlyWhatIsItsOwn) {
   EXPECT_EQ(Try(*InventoryService::NewStub(As("payment", "inventory-1")), &InventoryService::Stub::Reserve, {}, {},
                 &reserved),
             "NOT_ALLOWED");
+  // What the settlement asks is for payment alone.
+  const auto ask = [](const std::shared_ptr<grpc::Channel>& channel, const Metadata& metadata) {
+    order::v1::BatchGetCompletionsResponse response;
+    return Try(*CompletionService::NewStub(channel), &CompletionService::Stub::BatchGetCompletions, metadata, {},
+               &response);
+  };
+  EXPECT_EQ(ask(fleet->channel("order-1"), alice), "NOT_ALLOWED");
+  EXPECT_EQ(ask(As("inventory", "order-1"), {}), "NOT_ALLOWED");
+  EXPECT_EQ(ask(As("payment", "order-1"), {}), "INVALID_FIELD");  // let in: the request is empty
   // Not even order may be a user or an operator.
   order::v1::ListOrdersResponse orders;
   EXPECT_EQ(Try(*OrderService::NewStub(As("order", "order-1")), &OrderService::Stub::ListOrders,

@@ -20,7 +20,7 @@ void CheckOrder(const Order& order) {
 }
 
 void Run(std::string_view input) {
-  switch (fuzz::TakeChoice(input, 9)) {
+  switch (fuzz::TakeChoice(input, 10)) {
     case 0:
       return fuzz::Handle<v1::CreateOrderRequest>(input, [](const auto& r) {
         auto order = Parse(kUser, r);
@@ -57,8 +57,10 @@ void Run(std::string_view input) {
     case 7:
       return fuzz::Handle<event::v1::ReplayEventsRequest>(
           input, [](const auto& r) { return event_log::Parse(r, kUser, kNow); });
-    default:
+    case 8:
       return fuzz::Handle<event::v1::ListReplaysRequest>(input, [](const auto& r) { return event_log::ParseToken(r); });
+    default:
+      return fuzz::Handle<v1::GetCompletionRequest>(input, [](const auto& r) { return Parse(r, 0); });
   }
 }
 

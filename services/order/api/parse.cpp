@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "errors/errors.h"
+#include "rpc/batch_items.h"
 #include "validation/validation.h"
 
 namespace flotilla::order {
@@ -89,6 +90,12 @@ absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrders
     query.before = ListQuery::Position{absl::FromUnixMicros(micros), token.substr(dot + 1)};
   }
   return query;
+}
+
+absl::StatusOr<OrderKey> Parse(const v1::GetCompletionRequest& request, int index) {
+  if (!validation::IsName(request.user_id())) return rpc::InvalidItem(index, "user_id", validation::kNameRule);
+  if (!validation::IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
+  return OrderKey{request.user_id(), absl::AsciiStrToLower(request.order_id())};
 }
 
 std::string PageToken(const Order& last) {

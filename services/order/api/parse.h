@@ -1,8 +1,9 @@
-// Requests of OrderService checked and turned into domain values. Errors: INVALID_ARGUMENT (INVALID_FIELD) naming the
-// field, UNAUTHENTICATED (NO_USER) where the call has no user.
+// Requests of OrderService and CompletionService checked and turned into domain values. Errors: INVALID_ARGUMENT
+// (INVALID_FIELD) naming the field, UNAUTHENTICATED (NO_USER) where the call has no user.
 #pragma once
 
 #include "absl/status/statusor.h"
+#include "flotilla/order/v1/completion_service.pb.h"
 #include "flotilla/order/v1/order_service.pb.h"
 #include "order/domain/order.h"
 #include "order/store/order_store.h"
@@ -15,6 +16,8 @@ absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderReq
 absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id);
 absl::StatusOr<RefundRequest> Parse(const std::string& user_id, const v1::RefundOrderRequest& request);
 absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request);
+// One of a batch, named "requests[2].user_id" in errors.
+absl::StatusOr<OrderKey> Parse(const v1::GetCompletionRequest& request, int index);
 
 // The token of the page after `last`: opaque to clients.
 std::string PageToken(const Order& last);

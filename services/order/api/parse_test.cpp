@@ -65,5 +65,15 @@ TEST(Parse, PageTokensRoundTripAndForgedOnesAreRefused) {
   EXPECT_EQ(Field(Parse("anna", request).status()), "page_size");
 }
 
+TEST(Parse, QuestionsAboutCompletionsNameTheirPlaceInTheBatch) {
+  v1::GetCompletionRequest request;
+  request.set_order_id("0190A1B2-0000-7000-8000-00000000000F");
+  EXPECT_EQ(Field(Parse(request, 2).status()), "requests[2].user_id");
+  request.set_user_id("anna");
+  EXPECT_EQ(Parse(request, 2)->order_id, "0190a1b2-0000-7000-8000-00000000000f");
+  request.set_order_id("x");
+  EXPECT_EQ(Field(Parse(request, 0).status()), "requests[0].order_id");
+}
+
 }  // namespace
 }  // namespace flotilla::order

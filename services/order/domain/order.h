@@ -59,6 +59,8 @@ inline bool Settled(State state) {
   return state == State::kPaid || state == State::kCancelled || state == State::kRefunded ||
          state == State::kPartiallyRefunded;
 }
+// The sale stands, whatever of its money went back.
+inline bool Complete(State state) { return state == State::kPaid || state == State::kPartiallyRefunded; }
 // The fleet has done its part for now: settled, or it is the payer's turn.
 inline bool AtRest(State state) { return Settled(state) || state == State::kAwaitingPayment; }
 

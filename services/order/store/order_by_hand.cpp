@@ -17,7 +17,13 @@ const Statement kWriteState = {"write_order_state", R"(
         updated_at = 'epoch'::timestamptz + $7::bigint * interval '1 microsecond'
     WHERE user_id = $1 AND order_id = $2::uuid)"};
 
+const Statement kNow = {"order_now", "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"};
+
 }  // namespace
+
+absl::Time Now(Transaction& transaction) {
+  return absl::FromUnixMicros(transaction.Run(kNow)[0][0].as<std::int64_t>());
+}
 
 std::optional<Order> Lock(Transaction& transaction, const OrderKey& key) {
   const pqxx::result rows = transaction.Run(kLock, key.user_id, key.order_id);

@@ -10,6 +10,9 @@
 
 namespace flotilla::order {
 
+// The database server's time, by which orders are dated.
+absl::Time Now(postgres::Transaction& transaction);
+
 // Nobody changes the order until the transaction's end. Nothing where there is no such order.
 std::optional<Order> Lock(postgres::Transaction& transaction, const OrderKey& key);
 

@@ -5,7 +5,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/time/clock.h"
 #include "flotilla/payment/v1/payment_event.pb.h"
 #include "order/codec/codec.h"
 #include "order/workflow/order_flow.h"
@@ -22,14 +21,14 @@ constexpr char kCompletePayment[] = "complete_payment";
 constexpr char kPaymentStep[] = "payment";
 
 // What the order turns into by the event; nothing where the event asks for nothing.
-std::optional<Order> Next(const Order& order, PaymentEvent::Kind kind) {
+std::optional<Order> Next(const Order& order, PaymentEvent::Kind kind, absl::Time now) {
   switch (kind) {
     case PaymentEvent::KIND_SUCCEEDED:
-      return Advance(order, State::kReserved, absl::Now());
+      return Advance(order, State::kReserved, now);
     case PaymentEvent::KIND_FAILED:
-      return Advance(order, State::kCancelling, absl::Now(), "PAYMENT_FAILED");
+      return Advance(order, State::kCancelling, now, "PAYMENT_FAILED");
     case PaymentEvent::KIND_EXPIRED:
-      return Advance(order, State::kCancelling, absl::Now(), "PAYMENT_EXPIRED");
+      return Advance(order, State::kCancelling, now, "PAYMENT_EXPIRED");
     default:  // money that went back by itself, or an alert: the order was given up before
       return std::nullopt;
   }
@@ -68,7 +67,7 @@ saga::Definition OpenPaymentSaga(Participants& participants, SagaEnd& end) {
     absl::StatusOr<Order> order = Decode(c.record.data);
     if (!order.ok()) co_return order.status();
     order->payment_reference = c.results.at(kPaymentStep);
-    co_return co_await end.Commit(c, Advance(*std::move(order), State::kAwaitingPayment, absl::Now()));
+    co_return co_await end.Commit(c, *std::move(order), State::kAwaitingPayment);
   };
   saga.finish_compensated = [&end](Context& c) { return end.Finish(c, State::kCancelled, c.record.reason); };
   return saga;
@@ -91,8 +90,9 @@ saga::Definition CompletePaymentSaga(Participants& participants, SagaEnd& end) {
 }
 
 // Nobody's, with a lease of nothing: the first instance that looks for orphans runs the saga, within its scan interval.
-PaymentIntake::PaymentIntake(postgres::Options options)
+PaymentIntake::PaymentIntake(postgres::Options options, const postgres::DatabaseClock& clock)
     : store_(postgres::Named(std::move(options), "payments"), "", absl::ZeroDuration()),
+      clock_(clock),
       begun_(Handled("begun")),
       repeats_(Handled("repeated")),
       unreadable_(Handled("unreadable")) {}
@@ -121,7 +121,7 @@ absl::Status PaymentIntake::Apply(const events::Event& event) {
     return absl::OkStatus();
   }
   const Order& order = *orders->front();
-  const std::optional<Order> next = Next(order, data.kind());
+  const std::optional<Order> next = Next(order, data.kind(), clock_.Now());
   if (!next.has_value()) return absl::OkStatus();
   // Still on its way to AWAITING_PAYMENT, or already on its way from there: then the next look finds it further on. It
   // waits alone: where its saga is parked that takes long, and must not hold up other orders' payments.

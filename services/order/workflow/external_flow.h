@@ -8,6 +8,7 @@
 #include "order/store/order_store.h"
 #include "order/workflow/participants.h"
 #include "order/workflow/saga_end.h"
+#include "postgres/database_clock.h"
 #include "prometheus/counter.h"
 #include "saga/saga.h"
 
@@ -23,7 +24,8 @@ saga::Definition CompletePaymentSaga(Participants& participants, SagaEnd& end);
 // The handler of payment's events. Blocking; one thread at a time.
 class PaymentIntake {
  public:
-  explicit PaymentIntake(postgres::Options options);
+  // `clock` outlives it.
+  PaymentIntake(postgres::Options options, const postgres::DatabaseClock& clock);
 
   // OK: what each event asks for is begun durably, once however often it comes, by a saga that any instance recovers
   // at once. FAILED_PRECONDITION where an order has not come so far: deliver it again,
@@ -34,6 +36,7 @@ class PaymentIntake {
   absl::Status Apply(const events::Event& event);
 
   OrderStore store_;
+  const postgres::DatabaseClock& clock_;
   prometheus::Counter& begun_;
   prometheus::Counter& repeats_;
   prometheus::Counter& unreadable_;

@@ -15,6 +15,7 @@ class PaymentIntakeTest : public testing::Test {
  protected:
   PaymentIntakeTest() {
     EXPECT_EQ(postgres::Migrate(database.options(), Schema(), absl::Seconds(10)), absl::OkStatus());
+    EXPECT_EQ(clock.Start(), absl::OkStatus());
   }
 
   // An order that is to be paid to the provider, as it stands when it was placed.
@@ -60,7 +61,8 @@ class PaymentIntakeTest : public testing::Test {
 
   postgres::TestDatabase database;
   OrderStore orders{database.options(), "me", absl::Minutes(1)};
-  PaymentIntake intake{database.options()};
+  postgres::DatabaseClock clock{database.options()};
+  PaymentIntake intake{database.options(), clock};
 };
 
 // A word may come before the order has written that it awaits it. It waits alone: FAILED_PRECONDITION has the consumer

@@ -22,11 +22,6 @@ absl::Status KeyReused() {
                       "idempotency_key: was used for an order with another body", {{"field", "idempotency_key"}});
 }
 
-absl::Status UnknownOrder() {
-  return errors::Make(absl::StatusCode::kNotFound, "UNKNOWN_ORDER", "order_id: you have no such order",
-                      {{"field", "order_id"}});
-}
-
 // Sets the fixed prices; false where the reservation is for other lines.
 bool SetPrices(const Reservation& reservation, Order& order) {
   if (reservation.lines.size() != order.lines.size()) return false;
@@ -51,6 +46,11 @@ saga::Record MakeRecord(const char* type, const Order& order, const std::string&
   return record;
 }
 
+absl::Status UnknownOrder() {
+  return errors::Make(absl::StatusCode::kNotFound, "UNKNOWN_ORDER", "order_id: the user has no such order",
+                      {{"field", "order_id"}});
+}
+
 absl::Status OrderBusy() {
   return errors::WithRetryDelay(
       errors::Make(absl::StatusCode::kAborted, "ORDER_BUSY", "another change of the order is under way"),
@@ -69,7 +69,7 @@ OrderFlow::OrderFlow(saga::EngineOptions options, Orders& orders, Participants& 
     : orders_(orders),
       participants_(participants),
       hub_(hub),
-      end_(orders, hub),
+      end_(orders, hub, clock),
       clock_(clock),
       payment_window_(payment_window),
       engine_(std::move(options), {CreateSaga(), CancelSaga(), RefundFlow::Saga(participants, end_),
@@ -97,7 +97,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time dea
     co_return errors::InvalidField("items", "their total is more than 10^15");
   }
   order.total = *total;
-  order.created_at = order.updated_at = ToMicroseconds(absl::Now());
+  order.created_at = order.updated_at = ToMicroseconds(clock_.Now());
 
   const saga::Record record = MakeRecord(external ? kOpenPayment : kCreate, order, traceparent);
   const auto ticket = hub_.Register(order.order_id);
@@ -140,7 +140,7 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Cancel(OrderKey key, absl::Time de
     }
     if (order->state == State::kCancelling) co_return co_await Settle(*ticket, *order, deadline);
 
-    const Order cancelling = Advance(*order, State::kCancelling, absl::Now(), kCancelledByUser);
+    const Order cancelling = Advance(*order, State::kCancelling, clock_.Now(), kCancelledByUser);
     const saga::Record record = MakeRecord(kCancel, cancelling, traceparent);
     const absl::StatusOr<ChangeResult> changed =
         co_await orders_.Apply({cancelling, EventOf(cancelling, traceparent), record, Change::Saga::kBegins});

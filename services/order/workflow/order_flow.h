@@ -23,6 +23,8 @@ inline constexpr char kCancel[] = "cancel";
 
 // The record of a saga whose data are the order.
 saga::Record MakeRecord(const char* type, const Order& order, const std::string& traceparent);
+// NOT_FOUND (UNKNOWN_ORDER), also for another user's.
+absl::Status UnknownOrder();
 // ABORTED (ORDER_BUSY).
 absl::Status OrderBusy();
 // A commit whose answer was lost becomes UNAVAILABLE: the client asks again with the same key and learns what became of
@@ -31,7 +33,8 @@ absl::Status Retryable(const absl::Status& status);
 
 class OrderFlow {
  public:
-  // The references outlive the flow. `payment_window`: how long an external payment may take, by `clock`.
+  // The references outlive the flow. `clock` dates everything, deadlines of payment among it; `payment_window`: how
+  // long an external payment may take.
   OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub,
             const postgres::DatabaseClock& clock, absl::Duration payment_window);
 

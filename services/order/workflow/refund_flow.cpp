@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "flotilla/order/v1/order_saga.pb.h"
 #include "order/codec/codec.h"
@@ -109,7 +108,7 @@ async::Task<absl::StatusOr<Order>> RefundFlow::Refund(RefundRequest request, abs
     const absl::StatusOr<order::Refund> refund = Decide(request, *order);
     if (!refund.ok()) co_return refund.status();
 
-    Order refunding = Advance(*std::move(order), State::kRefunding, absl::Now());
+    Order refunding = Advance(*std::move(order), State::kRefunding, clock_.Now());
     const saga::Record record = MakeRecord(refunding, *refund, traceparent);
     const absl::StatusOr<ChangeResult> changed =
         co_await orders_.Apply({refunding, EventOf(refunding, traceparent), record, Change::Saga::kBegins, *refund});
@@ -145,7 +144,7 @@ saga::Definition RefundFlow::Saga(Participants& participants, SagaEnd& end) {
   saga.finish_forward = [&end](Context& c) -> async::Task<absl::Status> {
     const absl::StatusOr<Order> ended = EndOfRefund(c.record.data);
     if (!ended.ok()) co_return ended.status();
-    co_return co_await end.Commit(c, Advance(*ended, ended->state, absl::Now()));
+    co_return co_await end.Commit(c, *ended, ended->state);
   };
   // Of records that an older build has turned back.
   saga.finish_compensated = [](Context&) -> async::Task<absl::Status> {

@@ -12,6 +12,7 @@
 #include "order/workflow/order_flow.h"
 #include "order/workflow/participants.h"
 #include "order/workflow/saga_end.h"
+#include "postgres/database_clock.h"
 #include "saga/saga.h"
 
 namespace flotilla::order {
@@ -35,7 +36,8 @@ struct RefundRequest {
 class RefundFlow {
  public:
   // The references outlive it.
-  RefundFlow(OrderFlow& flow, Orders& orders, OrderHub& hub) : flow_(flow), orders_(orders), hub_(hub) {}
+  RefundFlow(OrderFlow& flow, Orders& orders, OrderHub& hub, const postgres::DatabaseClock& clock)
+      : flow_(flow), orders_(orders), hub_(hub), clock_(clock) {}
 
   // Answers with the final state, or at `deadline` with REFUNDING. Errors as of OrderService.RefundOrder, and
   // UNAVAILABLE.
@@ -48,6 +50,7 @@ class RefundFlow {
   OrderFlow& flow_;
   Orders& orders_;
   OrderHub& hub_;
+  const postgres::DatabaseClock& clock_;
 };
 
 }  // namespace flotilla::order

@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "order/codec/codec.h"
 
 namespace flotilla::order {
 
-async::Task<absl::Status> SagaEnd::Commit(saga::Context& context, Order order) {
+async::Task<absl::Status> SagaEnd::Commit(saga::Context& context, Order before, State state, std::string reason) {
+  const Order order = Advance(std::move(before), state, clock_.Now(), std::move(reason));
   const absl::StatusOr<ChangeResult> changed =
       co_await orders_.Apply({order, EventOf(order, context.record.traceparent), context.record, Change::Saga::kEnds});
   if (!changed.ok()) co_return changed.status();
@@ -22,9 +22,9 @@ async::Task<absl::Status> SagaEnd::Commit(saga::Context& context, Order order) {
 }
 
 async::Task<absl::Status> SagaEnd::Finish(saga::Context& context, State state, std::string reason) {
-  const absl::StatusOr<Order> before = Decode(context.record.data);
+  absl::StatusOr<Order> before = Decode(context.record.data);
   if (!before.ok()) co_return before.status();
-  co_return co_await Commit(context, Advance(*before, state, absl::Now(), std::move(reason)));
+  co_return co_await Commit(context, *std::move(before), state, std::move(reason));
 }
 
 }  // namespace flotilla::order

@@ -7,6 +7,7 @@
 #include "order/domain/order.h"
 #include "order/store/orders.h"
 #include "order/workflow/order_hub.h"
+#include "postgres/database_clock.h"
 #include "saga/saga.h"
 
 namespace flotilla::order {
@@ -14,16 +15,18 @@ namespace flotilla::order {
 class SagaEnd {
  public:
   // The references outlive it.
-  SagaEnd(Orders& orders, OrderHub& hub) : orders_(orders), hub_(hub) {}
+  SagaEnd(Orders& orders, OrderHub& hub, const postgres::DatabaseClock& clock)
+      : orders_(orders), hub_(hub), clock_(clock) {}
 
-  // `order` as it stands afterwards. saga::Lost() where another owner has the saga.
-  async::Task<absl::Status> Commit(saga::Context& context, Order order);
-  // The order that the record holds, advanced.
+  // Advances the order to `state`. saga::Lost() where another owner has the saga.
+  async::Task<absl::Status> Commit(saga::Context& context, Order before, State state, std::string reason = {});
+  // The same with the order that the record holds.
   async::Task<absl::Status> Finish(saga::Context& context, State state, std::string reason);
 
  private:
   Orders& orders_;
   OrderHub& hub_;
+  const postgres::DatabaseClock& clock_;
 };
 
 }  // namespace flotilla::order

@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "absl/time/clock.h"
 #include "errors/errors.h"
 #include "order/codec/codec.h"
 #include "order/store/order_by_hand.h"
@@ -31,7 +30,7 @@ absl::Status EndOrder(postgres::Transaction& transaction, const saga::SagaKey& s
   if (order->state == state && Settled(state)) return absl::OkStatus();
   if (!Settled(state) || !MayFollow(order->state, state)) return WrongEnd();
   if (refund && state != ended->state) return WrongEnd();
-  Order after = Advance(*order, state, absl::Now(), state == State::kCancelled ? kResolvedReason : "");
+  Order after = Advance(*order, state, Now(transaction), state == State::kCancelled ? kResolvedReason : "");
   if (refund) after.refunded = ended->refunded;
   WriteState(transaction, after, EventOf(after, ""));
   return absl::OkStatus();
