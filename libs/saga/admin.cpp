@@ -44,6 +44,11 @@ async::Task<absl::StatusOr<std::vector<OperatorAct>>> Admin::Acts(ActQuery query
   return Answer<std::vector<OperatorAct>>(jobs_, [query = std::move(query)](AdminStore& s) { return s.Acts(query); });
 }
 
+async::Task<absl::StatusOr<int>> Admin::RetryAll(RetryQuery query, std::string operator_id, std::string note) {
+  return Answer<int>(jobs_, [query = std::move(query), operator_id = std::move(operator_id),
+                             note = std::move(note)](AdminStore& s) { return s.RetryAll(query, operator_id, note); });
+}
+
 async::Task<absl::Status> Admin::Do(Act act, SagaKey key, std::string operator_id, std::string note, int end) {
   const absl::StatusOr<bool> done =
       co_await jobs_.Call([=](AdminStore& store) { return store.Do(act, key, operator_id, note, end); });

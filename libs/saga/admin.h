@@ -21,6 +21,7 @@ class Admin {
   async::Task<absl::StatusOr<std::vector<SagaView>>> List(SagaQuery query);
   async::Task<absl::StatusOr<SagaDetail>> Get(SagaKey key);
   async::Task<absl::StatusOr<std::vector<OperatorAct>>> Acts(ActQuery query);
+  async::Task<absl::StatusOr<int>> RetryAll(RetryQuery query, std::string operator_id, std::string note);
   async::Task<absl::Status> Do(Act act, SagaKey key, std::string operator_id, std::string note, int end = 0);
 
  private:

@@ -43,13 +43,28 @@ const Statement kLock = {"saga_admin_lock",
                          "SELECT direction, compensable, data FROM saga WHERE type = $1 AND id = $2 FOR UPDATE"};
 
 // Free for any instance at once, under a new fence.
-const Statement kUnpark = {"saga_admin_unpark", R"(
-    UPDATE saga
-    SET reason = CASE WHEN $3::boolean AND parked_from = 0 THEN 'COMPENSATED_BY_OPERATOR' ELSE reason END,
-        direction = CASE WHEN $3::boolean THEN 1 ELSE parked_from END,
-        parked_from = NULL, parked_step = '', error = '', compensable = false, fence = fence + 1,
-        owner = '', lease_until = now() - interval '1 microsecond'
-    WHERE type = $1 AND id = $2)"};
+#define FREED                                                                                          \
+  "direction = CASE WHEN compensate THEN 1 ELSE parked_from END, "                                     \
+  "reason = CASE WHEN compensate AND parked_from = 0 THEN 'COMPENSATED_BY_OPERATOR' ELSE reason END, " \
+  "parked_from = NULL, parked_step = '', error = '', compensable = false, fence = fence + 1, "         \
+  "owner = '', lease_until = now() - interval '1 microsecond', troubled = true"
+
+const Statement kUnpark = {"saga_admin_unpark", "UPDATE saga SET " FREED R"(
+    FROM (SELECT $3::boolean AS compensate) act WHERE type = $1 AND id = $2)"};
+
+const Statement kRetryAll = {"saga_admin_retry_all", R"(
+    WITH chosen AS MATERIALIZED (
+      SELECT type, id, false AS compensate FROM saga
+      WHERE direction = 2 AND ($1 = '' OR type = $1) AND ($2 = '' OR parked_step = $2)
+        AND created_at <= now() - $3::bigint * interval '1 microsecond'
+      ORDER BY type, id LIMIT $4::int FOR UPDATE SKIP LOCKED),
+    freed AS (
+      UPDATE saga s SET )" FREED R"( FROM chosen c WHERE s.type = c.type AND s.id = c.id RETURNING s.type, s.id),
+    written AS (
+      INSERT INTO operator_act (operator, act, type, id, note)
+      SELECT $5, 1, type, id, $6 FROM freed ORDER BY type, id RETURNING 1)
+    SELECT count(*) FROM written)"};
+#undef FREED
 
 const Statement kArchive = {"saga_admin_archive", R"(
     WITH ended AS (DELETE FROM saga WHERE type = $1 AND id = $2 RETURNING *)
@@ -84,6 +99,12 @@ HistoryEntry EntryOf(const pqxx::row& row) {
           .error = row[3].c_str(),
           .owner = row[4].c_str(),
           .at = absl::FromUnixMicros(row[5].as<std::int64_t>())};
+}
+
+std::optional<Outcome> OutcomeOf(const HistoryEntry& last) {
+  if (last.kind == HistoryKind::kCompleted) return Outcome::kCompleted;
+  if (last.kind == HistoryKind::kCompensated) return Outcome::kCompensated;
+  return std::nullopt;
 }
 
 std::vector<OperatorAct> ActsOf(const pqxx::result& rows) {
@@ -147,6 +168,7 @@ absl::StatusOr<SagaDetail> AdminStore::Get(const SagaKey& key) {
       return Unknown();
     } else {
       detail.saga.state = State::kEnded;
+      if (!detail.history.empty()) detail.saga.outcome = OutcomeOf(detail.history.back());
       detail.saga.created_at = absl::InfinitePast();
     }
     return absl::OkStatus();
@@ -185,6 +207,20 @@ absl::Status AdminStore::Do(Act act, const SagaKey& key, const std::string& oper
     transaction.Defer(kWriteAct, operator_id, static_cast<int>(act), key.type, key.id, note);
     return absl::OkStatus();
   });
+}
+
+absl::StatusOr<int> AdminStore::RetryAll(const RetryQuery& query, const std::string& operator_id,
+                                         const std::string& note) {
+  int count = 0;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+    count = transaction
+                .Run(kRetryAll, query.type, query.parked_step, absl::ToInt64Microseconds(query.min_age), query.limit,
+                     operator_id, note)[0][0]
+                .as<int>();
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return count;
 }
 
 }  // namespace flotilla::saga

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "postgres/session.h"
+#include "saga/store.h"
 
 namespace flotilla::saga {
 
@@ -32,10 +33,12 @@ struct SagaView {
   bool compensable = false;  // parked, and may still go back
   std::string owner;
   absl::Time created_at;
+  // Completed or compensated, of one that has ended by itself; none where its instance died before it could tell.
+  std::optional<Outcome> outcome = {};
 };
 
 struct HistoryEntry {
-  enum class Kind : int { kAttemptFailed = 1, kTakenOver = 2, kParked = 3 };
+  using Kind = HistoryKind;
   Kind kind = Kind::kAttemptFailed;
   std::string step;
   int attempt = 0;
@@ -70,6 +73,14 @@ struct SagaQuery {
   int limit = 50;
 };
 
+// Parked sagas to be let go on, by type and id. All conditions hold at once.
+struct RetryQuery {
+  std::string type = {};         // any where empty
+  std::string parked_step = {};  // any where empty
+  absl::Duration min_age = {};   // since they were begun
+  int limit = 1000;
+};
+
 // Acts, newest first.
 struct ActQuery {
   std::optional<SagaKey> saga = {};
@@ -93,6 +104,9 @@ class AdminStore {
   absl::StatusOr<std::vector<OperatorAct>> Acts(const ActQuery& query);
   // Does it and writes it down, both or neither. Only with a parked saga; of two at once one wins. `end`: see Conclude.
   absl::Status Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note, int end = 0);
+  // Act::kRetry on each of these, with an act written down for each; returns how many. Those that another operator has
+  // in hand are left out.
+  absl::StatusOr<int> RetryAll(const RetryQuery& query, const std::string& operator_id, const std::string& note);
 
  private:
   postgres::Session session_;

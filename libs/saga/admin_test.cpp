@@ -114,13 +114,14 @@ TEST_F(AdminTest, ARetriedSagaGoesOnWhereItWasOnAnyInstance) {
   EXPECT_EQ(undone, 0);
   // Failed attempts are written beside the saga, perhaps after what came later.
   // Whoever takes it after the operator takes it from nobody.
-  EXPECT_TRUE(Eventually([&] { return Get("retried").history.size() == 3; }));
+  EXPECT_TRUE(Eventually([&] { return Get("retried").history.size() == 4; }));
   const SagaDetail ended = Get("retried");
   std::vector<std::string> seen;
   for (const auto& entry : ended.history) {
     seen.push_back(absl::StrCat(static_cast<int>(entry.kind), " ", entry.step, " ", entry.attempt));
   }
-  EXPECT_THAT(seen, testing::UnorderedElementsAre("2  0", "1 b 1", "3 b 0"));
+  EXPECT_THAT(seen, testing::UnorderedElementsAre("2  0", "1 b 1", "3 b 0", "4  0"));
+  EXPECT_EQ(ended.saga.outcome, Outcome::kCompleted);
   ASSERT_EQ(ended.acts.size(), 1u);
   EXPECT_EQ(ended.acts[0].operator_id, "olga");
   EXPECT_EQ(ended.acts[0].act, Act::kRetry);
@@ -138,6 +139,47 @@ TEST_F(AdminTest, ACompensatedSagaGoesBack) {
   AwaitState("compensated", State::kEnded);
   EXPECT_EQ(one.stats().compensated, 1);
   EXPECT_EQ(undone, 3);
+  EXPECT_TRUE(Eventually([&] { return Get("compensated").saga.outcome == Outcome::kCompensated; }));
+}
+
+// The instance that runs it again has seen no trouble of its own.
+TEST_F(AdminTest, TheEndOfARetriedSagaIsKnownWhoeverRanIt) {
+  Begin("elsewhere");
+  database->Query("UPDATE saga SET direction = 2, parked_from = 0, parked_step = 'a'");
+  EXPECT_EQ(Get("elsewhere").saga.outcome, std::nullopt);
+  EXPECT_TRUE(Do(Act::kRetry, "elsewhere").ok());
+  Engine one(Options("one"), {Chain()});
+  one.StartRecovery({&one_executor});
+  AwaitState("elsewhere", State::kEnded);
+  EXPECT_TRUE(Eventually([&] { return Get("elsewhere").saga.outcome == Outcome::kCompleted; }));
+}
+
+TEST_F(AdminTest, AllThatAreParkedAreRetriedInPages) {
+  for (int i = 0; i < 7; ++i) Begin("all" + std::to_string(i));
+  database->Query(
+      "UPDATE saga SET direction = 2, parked_from = 1, parked_step = 'a', error = 'down', compensable = true");
+  database->Query("UPDATE saga SET parked_step = 'b' WHERE id = 'all0'");
+  database->Query("UPDATE saga SET created_at = now() - interval '1 hour' WHERE id <> 'all1'");
+  database->Query("UPDATE saga SET direction = 0 WHERE id = 'all2'");
+  const auto retry = [&](RetryQuery query) {
+    const auto count = async::BlockOn(caller, admin.RetryAll(query, "olga", "payment is back"));
+    EXPECT_TRUE(count.ok()) << count.status();
+    return count.value_or(-1);
+  };
+  EXPECT_EQ(retry({.type = "other"}), 0);
+  const RetryQuery query{.type = "chain", .parked_step = "a", .min_age = absl::Minutes(30), .limit = 3};
+  EXPECT_EQ(retry(query), 3);
+  EXPECT_EQ(database->Query("SELECT string_agg(id || direction || fence || owner || error, ',' ORDER BY id) FROM saga "
+                            "WHERE lease_until < now() AND troubled"),
+            "all312,all412,all512");
+  EXPECT_EQ(retry(query), 1);
+  EXPECT_EQ(retry(query), 0);
+  EXPECT_EQ(database->Query("SELECT string_agg(id, ',' ORDER BY id) FROM saga WHERE direction = 2"), "all0,all1");
+  EXPECT_EQ(retry({}), 2);
+  // Each has an act of its own.
+  EXPECT_EQ(database->Query("SELECT count(DISTINCT id) FROM operator_act WHERE id LIKE 'all%' AND act = 1 AND "
+                            "operator = 'olga' AND note = 'payment is back'"),
+            "6");
 }
 
 TEST_F(AdminTest, AResolvedSagaIsKeptInTheArchive) {

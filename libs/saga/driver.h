@@ -9,29 +9,20 @@
 #include "async/steady_time.h"
 #include "async/task.h"
 #include "batch/worker_batcher.h"
+#include "saga/flight.h"
+#include "saga/lease.h"
 #include "saga/saga.h"
 #include "saga/store.h"
-#include "tracing/span.h"
 
 namespace flotilla::saga {
 
-// A saga in flight on this instance.
-struct Flight {
-  Record record;                   // as begun or claimed: names the lease
-  async::SteadyTime started;       // here, which is the record's age after its beginning
-  std::atomic<bool> lost = false;  // another owner has it
-  tracing::Span span = {};         // of the whole run here, where the call that began it is traced
-};
-
-// Throws std::invalid_argument where the definition breaks a rule of Step.
-void CheckDefinition(const Definition& definition);
-
 class Driver {
  public:
-  Driver(const postgres::Options& postgres, std::string owner);
+  // `lease` outlives it.
+  Driver(const postgres::Options& postgres, std::string owner, const Lease& lease);
 
-  // Only on an executor's thread. The arguments outlive the task.
-  async::Task<Outcome> Drive(const Definition& definition, Flight& flight);
+  // Only on an executor's thread. Where the saga has had trouble, its end is written to its history.
+  async::Task<Outcome> Drive(FlightPtr flight);
   // Sagas end as lost at their next boundary.
   void Stop() { stopped_.store(true); }
 
@@ -46,7 +37,7 @@ class Driver {
   // One run of one action.
   struct Try {
     std::string name;
-    const Action& action;
+    const Action& action;  // of the flight's definition, or endless
     absl::Duration timeout;
     RetryPolicy retry;
     bool may_refuse;
@@ -54,20 +45,27 @@ class Driver {
     async::SteadyTime give_up;  // where it may refuse
   };
 
-  async::Task<Outcome> Forward(const Definition& definition, Flight& flight, Context& context);
-  async::Task<Outcome> Backward(const Definition& definition, std::size_t undo, Flight& flight, Context& context);
-  async::Task<Outcome> Finish(const Definition& definition, Outcome outcome, Flight& flight, Context& context);
-  async::Task<Result> Group(const Definition& definition, std::size_t first, std::size_t last, bool may_refuse,
-                            Flight& flight, Context& context);
-  async::Task<Result> Attempt(Try what, Flight& flight, Context& context);
-  async::Task<Result> DecideToCompensate(Flight& flight, Context& context);
-  async::Task<Outcome> Park(const Definition& definition, Context& context, Result why);
-  async::Task<void> Remember(Failure failure);
+  // Shared with the call of the current step; one that was given up keeps it, and the saga goes on with a copy.
+  using ContextPtr = std::shared_ptr<Context>;
+
+  // `flight` and `context` outlive these.
+  async::Task<Outcome> Forward(const FlightPtr& flight, ContextPtr& context);
+  async::Task<Outcome> Backward(std::size_t undo, const FlightPtr& flight, ContextPtr& context);
+  async::Task<Outcome> Finish(Outcome outcome, const FlightPtr& flight, ContextPtr& context);
+  async::Task<Result> Group(std::size_t first, std::size_t last, bool may_refuse, const FlightPtr& flight,
+                            ContextPtr& context);
+  async::Task<Result> Attempt(Try what, const FlightPtr& flight, ContextPtr& context);
+  async::Task<Result> DecideToCompensate(const FlightPtr& flight, ContextPtr& context);
+  async::Task<Outcome> Park(const Definition& definition, const Context& context, Result why);
+  async::Task<void> Remember(Remark remark);
+
+  bool Over(const Flight& flight) const { return flight.lost.load() || stopped_.load(); }
 
   const std::string owner_;
+  const Lease& lease_;
   std::atomic<bool> stopped_ = false;
   batch::WorkerBatcher<Decision, bool> decisions_;
-  batch::WorkerBatcher<Failure, bool> history_;
+  batch::WorkerBatcher<Remark, bool> history_;
 };
 
 }  // namespace flotilla::saga

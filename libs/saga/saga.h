@@ -20,6 +20,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "async/steady_time.h"
 #include "async/task.h"
 #include "postgres/rights.h"
 #include "postgres/session.h"
@@ -40,6 +41,8 @@ struct Record {
   // Goes up by one with each owner. Where a key is used again once its record has ended, one that was never used.
   std::int64_t fence = 1;
   absl::Duration age = absl::ZeroDuration();  // when it was taken over, by the database's clock; else zero
+  // From when on its lease is reckoned here: a record is made before it is begun.
+  async::SteadyTime made = async::SteadyNow();
 };
 
 // One run of a record on this instance; handed to steps.
@@ -63,7 +66,9 @@ struct Step {
   bool pivot = false;        // from this step's success on only forward
   // Runs at the same time as the step before it, and is undone at the same time. Not for a pivot, nor next to one.
   bool concurrent = false;
-  absl::Duration timeout = absl::Seconds(2);  // of one attempt: context.deadline, which the action keeps
+  // Of one attempt: context.deadline, which the action should keep. One that has not ended soon after is given up as
+  // DEADLINE_EXCEEDED: its outcome is not known, and its coroutine ends by itself, with a context of its own.
+  absl::Duration timeout = absl::Seconds(2);
   RetryPolicy retry = {};
 };
 
@@ -106,7 +111,10 @@ struct EngineOptions {
       absl::Milliseconds(1500);  // of records, and of their owner while any is older than a third of it
   absl::Duration scan_interval = absl::Milliseconds(250);
   std::size_t claim_batch = 500;
-  std::size_t max_recovering = 2000;  // recovered sagas in flight
+  // Recovered sagas in flight that have not failed an attempt. Those that have do not keep others waiting, unless they
+  // are very many.
+  std::size_t max_recovering = 2000;
+  std::size_t max_struggling = 20000;
   // Records are deleted at their end; what is kept of troubled sagas goes after this time.
   absl::Duration history_retention = absl::Hours(24 * 30);
 };

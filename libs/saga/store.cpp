@@ -21,12 +21,12 @@ const Statement kEndAll = {"saga_end_all",
 const Statement kClaim = {"saga_claim", R"(
     SELECT (claimed).type, (claimed).id, (claimed).version, (claimed).direction, (claimed).data, (claimed).reason,
            (claimed).fence, (claimed).traceparent, (extract(epoch FROM waited) * 1000000)::bigint,
-           (extract(epoch FROM age) * 1000000)::bigint, orphaned
+           (extract(epoch FROM age) * 1000000)::bigint, orphaned, orphaned OR (claimed).troubled
     FROM saga_claim($1, $2::bigint * interval '1 microsecond', $3::text[], $4::int))"};
 
 const Statement kRenew = {"saga_renew", "SELECT saga_renew($1, $2::bigint * interval '1 microsecond')"};
 
-const Statement kHeld = {"saga_held", "SELECT saga_held($1::text[], $2::text[], $3::bigint[])"};
+const Statement kLook = {"saga_look", "SELECT place, held FROM saga_look($1::text[], $2::text[], $3::bigint[])"};
 
 const Statement kOverdue = {"saga_overdue", R"(
     SELECT type, id, fence FROM saga WHERE direction < 2 AND lease_until < now() AND owner = $1)"};
@@ -43,8 +43,9 @@ const Statement kDecide = {"saga_decide",
 
 const Statement kWriteHistory = {"saga_write_history", R"(
     INSERT INTO saga_history (type, id, kind, step, attempt, error, owner)
-    SELECT i.type, i.id, 1, i.step, i.attempt, i.error, $6
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[]) AS i(type, id, step, attempt, error))"};
+    SELECT i.*, $7
+    FROM unnest($1::text[], $2::text[], $3::smallint[], $4::text[], $5::int[], $6::text[])
+      AS i(type, id, kind, step, attempt, error))"};
 
 // Instances clean up side by side.
 constexpr std::int64_t kDropBatch = 1000;
@@ -166,7 +167,8 @@ absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl
       item.fence = row[6].as<std::int64_t>();
       item.traceparent = row[7].c_str();
       item.age = absl::Microseconds(row[9].as<std::int64_t>());
-      claimed.push_back({std::move(item), absl::Microseconds(row[8].as<std::int64_t>()), row[10].as<bool>()});
+      claimed.push_back(
+          {std::move(item), absl::Microseconds(row[8].as<std::int64_t>()), row[10].as<bool>(), row[11].as<bool>()});
     }
     return absl::OkStatus();
   });
@@ -184,16 +186,19 @@ absl::StatusOr<bool> Store::Renew(const std::string& owner, absl::Duration lease
   return held;
 }
 
-absl::StatusOr<std::vector<bool>> Store::Held(std::span<const Record> records) {
+absl::StatusOr<std::vector<Hold>> Store::Look(std::span<const Record> records) {
   Keys keys;
   for (const Record& record : records) keys.Add(record);
-  std::vector<bool> held;
-  const absl::Status status = session_.Read([&](Transaction& transaction) {
-    held = Matched(transaction.Run(kHeld, Array(keys.types), Array(keys.ids), Array(keys.fences)), records.size());
+  std::vector<Hold> holds;
+  const absl::Status status = session_.Transact([&](Transaction& transaction) {
+    holds.assign(records.size(), Hold::kUnsure);
+    for (const auto& row : transaction.Run(kLook, Array(keys.types), Array(keys.ids), Array(keys.fences))) {
+      holds[row[0].as<std::size_t>() - 1] = row[1].as<bool>() ? Hold::kHeld : Hold::kLost;
+    }
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
-  return held;
+  return holds;
 }
 
 absl::StatusOr<std::vector<Record>> Store::Overdue(const std::string& owner) {
@@ -253,18 +258,20 @@ absl::StatusOr<std::vector<bool>> Store::Decide(std::span<const Decision> decisi
   return held;
 }
 
-absl::Status Store::WriteHistory(const std::string& owner, std::span<const Failure> failures) {
+absl::Status Store::WriteHistory(const std::string& owner, std::span<const Remark> remarks) {
   std::vector<std::string_view> types, ids, steps, errors;
-  std::vector<std::int64_t> attempts;
-  for (const Failure& failure : failures) {
-    types.push_back(failure.type);
-    ids.push_back(failure.id);
-    steps.push_back(failure.step);
-    attempts.push_back(failure.attempt);
-    errors.push_back(failure.error);
+  std::vector<std::int64_t> kinds, attempts;
+  for (const Remark& remark : remarks) {
+    types.push_back(remark.type);
+    ids.push_back(remark.id);
+    kinds.push_back(static_cast<int>(remark.kind));
+    steps.push_back(remark.step);
+    attempts.push_back(remark.attempt);
+    errors.push_back(remark.error);
   }
   return session_.Transact([&](Transaction& transaction) {
-    transaction.Defer(kWriteHistory, Array(types), Array(ids), Array(steps), Array(attempts), Array(errors), owner);
+    transaction.Defer(kWriteHistory, Array(types), Array(ids), Array(kinds), Array(steps), Array(attempts),
+                      Array(errors), owner);
     return absl::OkStatus();
   });
 }

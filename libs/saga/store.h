@@ -25,17 +25,25 @@ struct Decision {
   bool compensable = false;  // parked, and may still go back
 };
 
-// A failed attempt, for the saga's history.
-struct Failure {
-  std::string type, id, step;
-  int attempt = 1;
-  std::string error;
+enum class HistoryKind : int { kAttemptFailed = 1, kTakenOver = 2, kParked = 3, kCompleted = 4, kCompensated = 5 };
+
+// A line of a saga's history: a failed attempt, or its end.
+struct Remark {
+  HistoryKind kind = HistoryKind::kAttemptFailed;
+  std::string type, id;
+  std::string step = {};  // of a failed attempt, as the rest
+  int attempt = 0;
+  std::string error = {};
 };
+
+// What is known of a claim.
+enum class Hold { kHeld, kLost, kUnsure /* somebody has the record locked, perhaps to take it over */ };
 
 struct Claimed {
   Record record;
   absl::Duration waited;  // since its lease ran out
   bool orphaned = true;   // from an owner; else nobody has had it
+  bool troubled = false;  // it has a history
 };
 
 struct Summary {
@@ -55,8 +63,8 @@ class Store {
   // Prolongs the lease of an owner, which covers all its records. False where it had run out or never was: then others
   // may have taken records over.
   absl::StatusOr<bool> Renew(const std::string& owner, absl::Duration lease);
-  // True where the fence still holds.
-  absl::StatusOr<std::vector<bool>> Held(std::span<const Record> records);
+  // Whether the fences still hold. Waits for no lock. While the owner's lease lasts, whatever is held stays so.
+  absl::StatusOr<std::vector<Hold>> Look(std::span<const Record> records);
   // This owner's records whose own lease has run out.
   absl::StatusOr<std::vector<Record>> Overdue(const std::string& owner);  // type, id and fence only
   // Gives up records where the fence still holds: nobody's, for anybody to take over.
@@ -66,7 +74,7 @@ class Store {
   absl::Status Leave(const std::string& owner, std::span<const Record> records);
   // True where the fence still held.
   absl::StatusOr<std::vector<bool>> Decide(std::span<const Decision> decisions);
-  absl::Status WriteHistory(const std::string& owner, std::span<const Failure> failures);
+  absl::Status WriteHistory(const std::string& owner, std::span<const Remark> remarks);
   absl::StatusOr<Summary> Summarize(std::span<const KnownDefinition> known);
   // Deletes what is older of the archive and of the history of sagas that have ended, and owners long gone; a thousand
   // rows of each at most. True where there may be more.
