@@ -8,7 +8,10 @@ ABSL_FLAG(std::string, provider_secrets, "",
           "no callback is taken. Better set by FLOTILLA_PROVIDER_SECRETS than on the command line.");
 ABSL_FLAG(int, fee_basis_points, 250, "The platform's part of what is settled, 0 to 10,000 (all of it).");
 ABSL_FLAG(std::int64_t, minimum_fee, 0, "The least platform fee of an order, in minor units.");
-ABSL_FLAG(absl::Duration, settle_after, absl::Hours(24), "How long after its charge an order is settled.");
+ABSL_FLAG(absl::Duration, settle_after, absl::Hours(24), "How long after its completion an order is settled.");
+ABSL_FLAG(std::string, settle_on, "completion",
+          "completion: the order service is asked whether and since when an order is complete; charge: it counts as "
+          "complete from its charge on, for payments whose orders that service does not know.");
 ABSL_FLAG(absl::Duration, reconcile_every, absl::Minutes(1),
           "How often a statement of the provider that has open differences is compared with the ledger.");
 ABSL_FLAG(absl::Duration, statement_margin, absl::Minutes(5),
@@ -32,6 +35,11 @@ absl::StatusOr<Config> ReadConfig() {
   if (config.settle_after < absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--settle_after: must not be negative");
   }
+  const std::string settle_on = absl::GetFlag(FLAGS_settle_on);
+  if (settle_on != "completion" && settle_on != "charge") {
+    return absl::InvalidArgumentError("--settle_on: must be completion or charge");
+  }
+  config.settle_on_completion = settle_on == "completion";
   config.reconcile_every = absl::GetFlag(FLAGS_reconcile_every);
   if (config.reconcile_every < absl::Seconds(1)) {
     return absl::InvalidArgumentError("--reconcile_every: must be at least 1s");

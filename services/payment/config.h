@@ -14,6 +14,7 @@ struct Config {
   std::vector<std::string> provider_secrets;
   SplitRule split;
   absl::Duration settle_after;
+  bool settle_on_completion = true;  // else from the charge on, and nobody is asked
   absl::Duration reconcile_every;
   absl::Duration statement_margin;
 };

@@ -13,10 +13,37 @@
 #include "payment/store/reconciliation.h"
 #include "payment/store/schema.h"
 #include "payment/workflow/keeper.h"
+#include "payment/workflow/order_words.h"
 #include "payment/workflow/reconciler.h"
+#include "payment/workflow/settler.h"
 #include "payment/workflow/teller.h"
 
 namespace flotilla::payment {
+namespace {
+
+Settler::Options SettlementOf(runtime::Fleet& fleet, const Config& config) {
+  Settler::Options options{.postgres = fleet.postgres(), .split = config.split, .settle_after = config.settle_after};
+  if (!config.settle_on_completion) {
+    options.ask = CompleteSinceTheirCharge;
+    options.usual_completion = absl::ZeroDuration();
+    return options;
+  }
+  auto* orders = fleet.Keep(std::make_unique<OrderWords>(fleet.Peer("order")));
+  options.ask = [orders, &fleet](std::span<const Unsettled> charges) {
+    return orders->Ask(*fleet.server().loops().front(), charges);
+  };
+  return options;
+}
+
+// It asks by the server's loops, so it works only while they do.
+void WireSettlement(runtime::Fleet& fleet, const Config& config, const postgres::DatabaseClock& clock) {
+  auto* settler = fleet.Keep(std::make_unique<Settler>(SettlementOf(fleet, config), clock));
+  fleet.OnStarted([settler] { settler->Start(); });
+  fleet.OnStop([settler] { settler->Stop(); });
+}
+
+}  // namespace
+
 absl::Status Wire(runtime::Fleet& fleet) {
   const absl::StatusOr<Config> config = ReadConfig();
   if (!config.ok()) return config.status();
@@ -42,9 +69,8 @@ absl::Status Wire(runtime::Fleet& fleet) {
   auto* reconciliation = fleet.Keep(std::make_unique<Reconciliation>(postgres));
   fleet.Keep(
       std::make_unique<ReconciliationApi>(fleet.server(), *reconciliation, *clock, config->statement_margin, wake));
-  fleet.Keep(std::make_unique<Keeper>(
-      Keeper::Options{.postgres = postgres, .split = config->split, .settle_after = config->settle_after, .told = told},
-      *clock));
+  fleet.Keep(std::make_unique<Keeper>(Keeper::Options{.postgres = postgres, .told = told}, *clock));
+  WireSettlement(fleet, *config, *clock);
   fleet.Keep(std::make_unique<Reconciler>(
       Reconciler::Options{.postgres = postgres, .every = config->reconcile_every, .wake = wake}));
   return absl::OkStatus();

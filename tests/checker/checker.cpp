@@ -360,6 +360,10 @@ void LoadCharges(Snapshot& payment, const ClientLog* log, bool quiescent, Facts&
     if (order.charge != kNoCharge) violate("has two charges");
     order.charge = state;
     order.charge_refunded = row[5].as<std::int64_t>();
+    if (quiescent && row[6].as<std::int64_t>() > 0 && !MayHaveBeen(order, kPaid)) {
+      report.Violate(Promise::kSettled,
+                     absl::StrCat("order ", row[0].c_str(), ": its charge is settled, but it never was PAID"));
+    }
     if (row[2].is_null() || state == kVoided) return;  // a tombstone knows neither user nor amount
     if (order.user != row[2].c_str()) violate(absl::StrCat("user ", row[2].c_str(), " was charged"));
     if (order.total != row[3].as<std::int64_t>() || order.currency != row[4].c_str()) {

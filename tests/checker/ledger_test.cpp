@@ -76,6 +76,13 @@ std::vector<Bug> Bugs() {
        2,
        {{"payment", "UPDATE settlement_cursor SET transfer_id = 10"}},
        "charge of order " + Uuid(1) + ": the settlement passed it over"},
+      {"WaitsForItsSettlementNoMore",
+       2,
+       {{"payment",
+         "UPDATE settlement_cursor SET transfer_id = 60; INSERT INTO settlement_wait (order_id, charged_at, "
+         "standing, ask_at) SELECT order_id, now(), 2, now() FROM charge WHERE state = 1 AND order_id <> '" +
+             Uuid(1) + "'"}},
+       "charge of order " + Uuid(1) + ": the settlement passed it over"},
       {"BlockIsMissing", 2, {{"payment", "UPDATE journal_block SET number = 2"}}, "block 2 of the journal: follows 0"},
       {"BlockOfFewerTransfers",
        2,

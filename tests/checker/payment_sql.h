@@ -111,13 +111,13 @@ inline constexpr char kChargeProblems[] = R"(
      format('of its fee %s went back for %s of %s', c.fee_refunded, c.refunded - (c.captured - c.settled), c.settled))
   ) AS problem(bad, what) WHERE bad)";
 
-// The settlement leaves nothing behind its cursor.
+// The settlement leaves nothing behind its cursor but what waits for its order.
 inline constexpr char kSettlementProblems[] = R"(
   SELECT format('charge of order %s: the settlement passed it over', c.order_id)
   FROM settlement_cursor s
   JOIN transfer t ON (t.xid, t.transfer_id) <= (s.xid, s.transfer_id) AND t.kind IN (2, 5, 7)
   JOIN charge c ON c.order_id::text = t.reference
-  WHERE c.state = 1 AND c.settled = 0)";
+  WHERE c.state = 1 AND c.settled = 0 AND NOT EXISTS (SELECT FROM settlement_wait w WHERE w.order_id = c.order_id))";
 
 // The blocks of the hash chain follow each other, and each covers as many transfers as it says. Their hashes are for
 // LedgerService.VerifyJournal.
@@ -252,6 +252,6 @@ inline constexpr char kMoneyEffects[] = R"(
   UNION ALL SELECT order_id::text, 'refund', refund_id, amount, '' FROM refund)";
 
 inline constexpr char kTransferCount[] = "SELECT count(*) FROM transfer";
-inline constexpr char kCharges[] = "SELECT order_id, state, user_id, amount, currency, refunded FROM charge";
+inline constexpr char kCharges[] = "SELECT order_id, state, user_id, amount, currency, refunded, settled FROM charge";
 
 }  // namespace flotilla::checker::sql

@@ -67,6 +67,15 @@ std::vector<Bug> Bugs() {
        {{"inventory", "UPDATE reservation SET state = 2" + WhereOrder(9) +
                           "UPDATE sku SET reserved = reserved - 4, sold = sold + 4" + kWherePear}},
        "its stock was sold"},
+      {"SettledThoughNeverComplete",
+       6,
+       {{"order", "UPDATE orders SET state = 1, version = 1" + WhereOrder(5) + "DELETE FROM event WHERE event_id = '" +
+                      Uuid(5) + "/2'"},
+        {"notify", kForget},
+        {"payment", Transfer(90, 8, 2, 11, 195, Uuid(5)) + Transfer(91, 9, 2, 12, 5, Uuid(5)) + AddToAccount(2, -200) +
+                        AddToAccount(11, 195) + AddToAccount(12, 5) + "UPDATE charge SET settled = 200, fee = 5" +
+                        WhereOrder(5)}},
+       "its charge is settled, but it never was PAID"},
       // I7
       {"SagaNeverEnds",
        7,

@@ -12,6 +12,8 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "payment/store/statement_store.h"
+#include "testing/environment.h"
+#include "testing/eventually.h"
 
 namespace flotilla::fleet {
 namespace {
@@ -25,6 +27,7 @@ constexpr char kHeader[] = "provider_reference,kind,amount,currency,time\n";
 
 class Reconciliation : public testing::Test {
  protected:
+  explicit Reconciliation(const FleetOptions& options = {}) : fleet(options) {}
   void SetUp() override {
     fleet.Start("inventory");
     fleet.Start("payment", {"--provider_secrets=secret", "--reconcile_every=1s", "--statement_margin=0s"});
@@ -47,14 +50,17 @@ class Reconciliation : public testing::Test {
     EXPECT_TRUE(result.status.ok()) << result.status.error_message();
     return response.reference();
   }
-  grpc::Status Import(const std::string& id, const std::string& csv, payment::v1::ImportStatementResponse* response) {
+  // Of the hour that ended so long ago.
+  grpc::Status Import(const std::string& id, const std::string& csv, payment::v1::ImportStatementResponse* response,
+                      absl::Duration ago = absl::ZeroDuration()) {
+    const std::int64_t end = absl::ToUnixSeconds(absl::Now() - ago);
     grpc::ClientContext context;
     SetCall(context, "olga", 10000);
     auto writer = stub->ImportStatement(&context, response);
     payment::v1::ImportStatementRequest request;
     request.mutable_header()->set_statement_id(id);
-    request.mutable_header()->mutable_start_time()->set_seconds(absl::ToUnixSeconds(absl::Now()) - 3600);
-    request.mutable_header()->mutable_end_time()->set_seconds(absl::ToUnixSeconds(absl::Now()));
+    request.mutable_header()->mutable_start_time()->set_seconds(end - 3600);
+    request.mutable_header()->mutable_end_time()->set_seconds(end);
     request.mutable_header()->set_size_bytes(static_cast<std::int64_t>(csv.size()));
     writer->Write(request);
     for (std::size_t at = 0; at < csv.size(); at += 50) {
@@ -216,6 +222,81 @@ TEST_F(Reconciliation, AStatementThatWasOnlyStoredIsComparedOnSchedule) {
   ASSERT_EQ(Provider(fleet.payments(), "secret").Send({.event_id = "e2", .reference = late, .amount = 200}), "");
   EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM provider_statement WHERE state = 2", 1, 60));
   EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM difference WHERE state = 2"), 1);
+}
+
+// A statement's period must have ended a while ago, so that what was booked at its end is there.
+TEST_F(Reconciliation, APeriodThatEndedOnlyNowIsRefused) {
+  fleet.Kill("payment-1");
+  fleet.Restart("payment-1", {"--statement_margin=30m"});
+  fleet.WaitServing("payment-1");
+  stub = ReconciliationService::NewStub(fleet.channel("payment-1"));
+  payment::v1::ImportStatementResponse imported;
+  const Result young = Explain(Import("s", kHeader, &imported));  // until now
+  EXPECT_EQ(young.reason, "INVALID_FIELD");
+  EXPECT_EQ(young.field, "header.end_time");
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM provider_statement"), 0);
+  EXPECT_TRUE(Import("s", kHeader, &imported, absl::Minutes(31)).ok());
+  for (const auto& [flag, rule] : {std::pair("--statement_margin=-1s", "--statement_margin: must not be negative"),
+                                   std::pair("--settle_on=never", "--settle_on: must be completion or charge")}) {
+    const std::string refused = fleet.Start("payment", {flag});
+    EXPECT_TRUE(Eventually([&] { return !fleet.process(refused).alive(); }, absl::Seconds(60))) << flag;
+    EXPECT_NE(fleet.Log(refused).find(rule), std::string::npos) << fleet.Log(refused);
+  }
+}
+
+class KilledReconciliation : public Reconciliation {
+ protected:
+  KilledReconciliation() : Reconciliation({.bin = TestFailpointBin()}) {}
+};
+
+TEST_F(KilledReconciliation, AWithdrawalIsDoneAsAWholeOrNotAtAll) {
+  const std::string paid = Ask(1, 100);
+  ASSERT_EQ(provider->Send({.event_id = "e1", .reference = paid, .amount = 100}), "");
+  payment::v1::WithdrawStatementRequest withdraw;
+  withdraw.set_note("the wrong file");
+  const auto call = [&] {
+    payment::v1::WithdrawStatementResponse response;
+    return Call(*stub, &ReconciliationService::Stub::WithdrawStatement, "olga", withdraw, &response).status.ok();
+  };
+  // Of the statement: withdrawn, and still in possession of something.
+  const auto query = [&](const std::string& what) {
+    return fleet.Query("payment", absl::StrCat("SELECT ", what, " FROM provider_statement s WHERE statement_id = '",
+                                               withdraw.statement_id(), "'"));
+  };
+  const std::string matched =
+      "(SELECT count(*) FROM statement_line l WHERE l.statement_id = s.statement_id AND "
+      "transfer_id IS NOT NULL)";
+  const std::string open = "(SELECT count(*) FROM difference d WHERE d.statement_id = s.statement_id AND state = 1)";
+  for (const auto& [when, done] : {std::pair("before", false), std::pair("after", true)}) {
+    SCOPED_TRACE(when);
+    withdraw.set_statement_id(absl::StrCat("killed-", when));
+    payment::v1::ImportStatementResponse imported;
+    ASSERT_TRUE(
+        Import(withdraw.statement_id(), absl::StrCat(kHeader, Row(paid, 100), Row("stranger", 7)), &imported).ok());
+    EXPECT_EQ(imported.matched(), 1);
+    fleet.Kill("payment-1");
+    fleet.Restart("payment-1",
+                  {absl::StrCat("--failpoints=commit.flotilla-payment_withdraw_reconciliation.", when, "=crash")});
+    fleet.WaitServing("payment-1");
+    EXPECT_FALSE(call());
+    EXPECT_TRUE(Eventually([&] { return !fleet.process("payment-1").alive(); }));
+    EXPECT_EQ(query("(state = 3)::int"), done);
+    EXPECT_EQ(query(matched), done ? 0 : 1);
+    EXPECT_EQ(query(open), done ? 0 : 1);
+    fleet.Kill("payment-1");
+    fleet.Restart("payment-1");
+    fleet.WaitServing("payment-1");
+    stub = ReconciliationService::NewStub(fleet.channel("payment-1"));
+    EXPECT_TRUE(call());
+    EXPECT_TRUE(call()) << "a repeat";
+    EXPECT_EQ(query("state"), 3);
+    EXPECT_EQ(query(matched + " + " + open), 0);
+  }
+  // What the withdrawn ones had is there for the right one.
+  payment::v1::ImportStatementResponse imported;
+  ASSERT_TRUE(Import("right", absl::StrCat(kHeader, Row(paid, 100)), &imported).ok());
+  EXPECT_EQ(imported.matched(), 1);
+  EXPECT_EQ(imported.open_differences(), 0);
 }
 
 }  // namespace

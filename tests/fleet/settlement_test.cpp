@@ -1,9 +1,15 @@
-// The settlement's whole schedule on the real service: nothing before its time, everything once, no unit lost, and what
-// is refunded afterwards taken back in proportion, though payment is killed in the middle of it.
+// The settlement's whole schedule on the real services: nothing before its order's completion and its time, everything
+// once, no unit lost, and what is refunded afterwards taken back in proportion, though payment is killed in the middle.
+#include <vector>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "fleet/fleet.h"
+#include "fleet/provider.h"
 #include "gtest/gtest.h"
+#include "testing/environment.h"
+#include "testing/eventually.h"
 
 namespace flotilla::fleet {
 namespace {
@@ -56,7 +62,7 @@ TEST(Settlement, OfEveryChargeOnceWhenItIsDueThroughAKill) {
   Fleet fleet;
   const std::vector<std::string> instances = {
       fleet.Start("inventory"), fleet.Start("notify"), fleet.Start("order"),
-      fleet.Start("payment", {"--settle_after=2s", "--fee_basis_points=333", "--minimum_fee=3"})};
+      fleet.Start("payment", {"--settle_after=2s", "--settle_on=charge", "--fee_basis_points=333", "--minimum_fee=3"})};
   for (const std::string& instance : instances) fleet.WaitServing(instance);
   const auto query = [&](const std::string& sql) { return fleet.Query("payment", sql); };
   const auto balance = [&](int kind) {
@@ -99,6 +105,152 @@ TEST(Settlement, OfEveryChargeOnceWhenItIsDueThroughAKill) {
   EXPECT_EQ(fleet.Balance("sue"), total);
   EXPECT_EQ(balance(5), 0);
   EXPECT_EQ(balance(6), 0);
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// Paid orders of one user, 100 each, on a fleet whose payment settles by their completion.
+class SettlementOfOrders : public testing::Test {
+ protected:
+  explicit SettlementOfOrders(const FleetOptions& options = {}, const std::string& settle_after = "1s")
+      : fleet(options) {
+    for (const char* service : {"inventory", "notify", "order"}) fleet.Start(service);
+    fleet.Start("payment", {"--settle_after=" + settle_after, "--fee_basis_points=1000", "--provider_secrets=secret"});
+    for (const char* instance : {"inventory-1", "notify-1", "order-1", "payment-1"}) fleet.WaitServing(instance);
+    fleet.PutSku("thing", 100, 1000);
+    fleet.OpenWallet("sue", 100'000);
+  }
+  std::string Order(const std::string& key) {
+    const Result result = CreateOrder(*fleet.orders(), "sue", key, {{"thing", 1}});
+    EXPECT_EQ(result.order.state(), order::v1::ORDER_STATE_PAID) << result.status.error_message();
+    return result.order.order_id();
+  }
+  static std::string Where(const std::string& order) { return " WHERE order_id = '" + order + "'"; }
+  std::string SettledOf(const std::string& order) { return "SELECT settled FROM charge" + Where(order); }
+  std::string StandingOf(const std::string& order) {
+    return "SELECT coalesce(max(standing), 0) FROM settlement_wait" + Where(order);
+  }
+  bool BecomesSettled(const std::string& order) { return fleet.WaitForQuery("payment", SettledOf(order), 100, 60); }
+  // As if a part of the order's way had not been gone yet; back where it was by SetState(order, 2).
+  void SetState(const std::string& order, int state) {
+    fleet.Query("order", absl::StrCat("UPDATE orders SET state = ", state, Where(order), " RETURNING 1"));
+  }
+  std::int64_t MicrosOf(const std::string& service, const std::string& time_of) {
+    return fleet.Query(service, "SELECT (extract(epoch FROM " + time_of + ") * 1000000)::bigint");
+  }
+  void SettleByHand(const std::string& order) {
+    auto request = payment::v1::SettleRequest();
+    request.set_order_id(order);
+    payment::v1::SettleResponse response;
+    EXPECT_TRUE(Call(*fleet.payments(), &PaymentService::Stub::Settle, "olga", request, &response).status.ok());
+  }
+  Fleet fleet;
+};
+
+TEST_F(SettlementOfOrders, WaitsForWhatIsNotCompleteAndHoldsUpNoOther) {
+  // The provider has taken the money, but the word does not reach order: charged, but not paid.
+  const Result created =
+      CreateOrder(*fleet.orders(), "sue", "stuck", {{"thing", 1}}, 5000, order::v1::PAYMENT_METHOD_EXTERNAL);
+  const std::string stuck = created.order.order_id();
+  fleet.StopServer("nats");
+  Provider provider(fleet.payments(), "secret");
+  ASSERT_EQ(provider.Send({.event_id = "e", .reference = created.order.payment_reference(), .amount = 100}), "");
+  // One that others than order have charged: nobody knows its order.
+  payment::v1::ChargeResponse charged;
+  const auto direct = ChargeOf(1).order_id();
+  ASSERT_TRUE(Call(*fleet.payments(), &PaymentService::Stub::Charge, "", ChargeOf(1), &charged).status.ok());
+  const std::string later = Order("later");
+  EXPECT_TRUE(BecomesSettled(later)) << "held up by what came before it";
+  EXPECT_TRUE(fleet.WaitForQuery("payment", StandingOf(stuck), 2, 30));
+  EXPECT_TRUE(fleet.WaitForQuery("payment", StandingOf(direct), 4, 30));
+  fleet.KillAndRestart("payment-1");
+  fleet.WaitServing("payment-1");
+  EXPECT_EQ(fleet.Query("payment", SettledOf(stuck)), 0);
+  EXPECT_EQ(fleet.Query("payment", SettledOf(direct)), 0);
+
+  fleet.StartServer("nats");
+  ASSERT_TRUE(fleet.WaitForQuery("order", "SELECT state FROM orders" + Where(stuck), 2, 60));
+  EXPECT_TRUE(BecomesSettled(stuck));
+  EXPECT_GE(MicrosOf("payment", "(SELECT created_at FROM transfer WHERE kind = 8 AND reference = '" + stuck + "')"),
+            MicrosOf("order", "(SELECT updated_at FROM orders" + Where(stuck) + ")") + 1'000'000);
+  SettleByHand(direct);
+  EXPECT_EQ(fleet.Query("payment", SettledOf(direct)), AmountOf(1));
+  auto refund = payment::v1::RefundRequest();
+  refund.set_order_id(direct);
+  payment::v1::RefundResponse refunded;
+  EXPECT_TRUE(Call(*fleet.payments(), &PaymentService::Stub::Refund, "", refund, &refunded).status.ok());
+  EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM settlement_wait", 0, 60));
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+TEST_F(SettlementOfOrders, StandsStillWhileOrderIsAwayAndLosesNothing) {
+  const std::string first = Order("first"), second = Order("second");
+  fleet.Kill("order-1");
+  const auto failures = [&] {
+    const std::string log = fleet.Log("payment-1");
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = log.find("the settlement stands still", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  EXPECT_TRUE(Eventually([&] { return failures() >= 2; }, absl::Seconds(60)));
+  fleet.KillAndRestart("payment-1");
+  fleet.WaitServing("payment-1");
+  const std::size_t before = failures();
+  EXPECT_TRUE(Eventually([&] { return failures() > before; }, absl::Seconds(60)));
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM charge WHERE settled > 0"), 0);
+  fleet.Restart("order-1");
+  EXPECT_TRUE(BecomesSettled(first));
+  EXPECT_TRUE(BecomesSettled(second));
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+// A part that is refunded first is not split, and does not put the settlement off; nor is what was cancelled split.
+TEST_F(SettlementOfOrders, TakesOffWhatWasRefundedBefore) {
+  const std::string part = Order("part"), cancelled = Order("cancelled");
+  EXPECT_TRUE(RefundOrder(*fleet.orders(), "sue", part, {"r", 40}).status.ok());
+  EXPECT_TRUE(CancelOrder(*fleet.orders(), "sue", cancelled).status.ok());
+  EXPECT_TRUE(fleet.WaitForQuery("payment", SettledOf(part), 60, 60));
+  EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT fee FROM charge" + Where(part), 6, 10));
+  EXPECT_EQ(fleet.Query("payment", SettledOf(cancelled)), 0);
+  EXPECT_EQ(
+      fleet.Query("payment", "SELECT count(*) FROM transfer WHERE kind IN (8, 9) AND reference = '" + cancelled + "'"),
+      0);
+  EXPECT_EQ(fleet.Check(), "");
+}
+
+class KilledSettlement : public SettlementOfOrders {
+ protected:
+  KilledSettlement() : SettlementOfOrders({.bin = TestFailpointBin()}, "1h") {}
+  void RestartPayment(const std::vector<std::string>& flags) {
+    fleet.Kill("payment-1");
+    fleet.Restart("payment-1", flags);
+  }
+};
+
+// One order is complete when the settlement comes to it, the other one has to wait first.
+TEST_F(KilledSettlement, BetweenEachTwoOfItsWrites) {
+  std::vector<std::string> orders;
+  for (const char* place :
+       {"settlement.claimed", "rpc.order.before", "rpc.order.after", "settlement.settled", "settlement.advanced",
+        "settlement.turn", "settlement.kept", "settlement.settled=crash@2"}) {
+    SCOPED_TRACE(place);
+    RestartPayment({"--settle_after=1h"});
+    fleet.WaitServing("payment-1");
+    const std::string complete = Order(absl::StrCat("complete-", place)), slow = Order(absl::StrCat("slow-", place));
+    SetState(slow, 4);
+    const bool named = absl::StrContains(place, "=");
+    RestartPayment({"--settle_after=0s", absl::StrCat("--failpoints=", place, named ? "" : "=crash")});
+    const auto dead = [&] { return !fleet.process("payment-1").alive(); };
+    EXPECT_TRUE(Eventually([&] { return dead() || fleet.Query("payment", StandingOf(slow)) == 2; }, absl::Seconds(60)));
+    SetState(slow, 2);
+    EXPECT_TRUE(Eventually(dead, absl::Seconds(60))) << "was not reached";
+    RestartPayment({"--settle_after=0s"});
+    EXPECT_TRUE(BecomesSettled(complete));
+    EXPECT_TRUE(BecomesSettled(slow));
+    orders.insert(orders.end(), {complete, slow});
+  }
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM transfer WHERE kind = 8"), static_cast<int>(orders.size()));
+  EXPECT_EQ(fleet.Query("payment", "SELECT count(*) FROM transfer WHERE kind = 9"), static_cast<int>(orders.size()));
+  EXPECT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM settlement_wait", 0, 60));
   EXPECT_EQ(fleet.Check(), "");
 }
 

@@ -15,6 +15,18 @@ const postgres::Statement kOpenDifferences = {"open_differences", R"(
     SELECT c.class, count(d.class) FROM generate_series(1, 4) AS c(class)
     LEFT JOIN difference d ON d.class = c.class AND d.state = 1 GROUP BY c.class)"};
 
+// Ten minutes past its time a charge has a reason to be looked at, unless its order was merely completed late.
+const postgres::Statement kUnsettled = {"unsettled", R"(
+    SELECT s.standing, count(w.standing) FROM generate_series(2, 4) AS s(standing)
+    LEFT JOIN settlement_wait w ON w.standing = s.standing AND w.since < now() - interval '10 minutes'
+    GROUP BY s.standing)"};
+
+prometheus::Gauge& Unsettled(const char* standing) {
+  return telemetry::Gauge("flotilla_payment_unsettled",
+                          "Charges that should have been settled ten minutes ago, by how their orders stand",
+                          {{"standing", standing}});
+}
+
 prometheus::Gauge& OpenDifferences(const char* kind) {
   return telemetry::Gauge("flotilla_payment_open_differences",
                           "Differences between the provider's statements and the ledger that wait for an operator",
@@ -37,6 +49,7 @@ LedgerAudit::LedgerAudit(const postgres::Options& postgres, Options options)
       audited_(telemetry::Gauge("flotilla_ledger_audited_time_seconds", "When the ledger was last audited, Unix time")),
       differences_{&OpenDifferences("missing_here"), &OpenDifferences("missing_there"),
                    &OpenDifferences("amount_differs"), &OpenDifferences("duplicate")},
+      unsettled_{&Unsettled("under_way"), &Unsettled("ended"), &Unsettled("unknown")},
       thread_([this] { Run(); }) {}
 
 LedgerAudit::~LedgerAudit() {
@@ -59,6 +72,9 @@ void LedgerAudit::Read() {
     currencies = result[0][1].as<std::string>();
     for (const auto& row : transaction.Run(kOpenDifferences)) {
       differences_.at(row[0].as<std::size_t>() - 1)->Set(row[1].as<double>());
+    }
+    for (const auto& row : transaction.Run(kUnsettled)) {
+      unsettled_.at(row[0].as<std::size_t>() - 2)->Set(row[1].as<double>());
     }
     return absl::OkStatus();
   });

@@ -1,5 +1,5 @@
-// Tells Prometheus whether the ledger balances (I2), by its view ledger_imbalance, and how many differences from the
-// provider's statements are open.
+// Tells Prometheus whether the ledger balances (I2), by its view ledger_imbalance, how many differences from the
+// provider's statements are open, and how many charges wait in vain to be settled.
 #pragma once
 
 #include <array>
@@ -31,6 +31,7 @@ class LedgerAudit {
   prometheus::Gauge& imbalance_;
   prometheus::Gauge& audited_;
   const std::array<prometheus::Gauge*, 4> differences_;  // by class
+  const std::array<prometheus::Gauge*, 3> unsettled_;    // by standing, from 2 on
   async::StopSignal stop_;
   std::thread thread_;  // last: uses all of the above
 };

@@ -44,5 +44,25 @@ TEST(LedgerAudit, OpenDifferencesAreCountedByClass) {
   EXPECT_TRUE(Becomes(duplicates, 1)) << duplicates.Value();
 }
 
+TEST(LedgerAudit, ChargesThatWaitInVainAreCountedByHowTheirOrdersStand) {
+  const postgres::TestDatabase database;
+  ASSERT_EQ(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)), absl::OkStatus());
+  database.Query(
+      "INSERT INTO charge (order_id, state) SELECT format('00000000-0000-7000-8000-00000000000%s', n)::uuid, 4 "
+      "FROM generate_series(1, 5) AS n;"
+      "INSERT INTO settlement_wait (order_id, charged_at, standing, ask_at, since) "
+      "SELECT format('00000000-0000-7000-8000-00000000000%s', n)::uuid, now(), standing, now(), now() - age "
+      "FROM (VALUES (1, 1, interval '1 day'), (2, 2, '1 minute'), (3, 4, '1 hour'), (4, 4, '1 minute'), (5, 4, '1 "
+      "day')) "
+      "AS w(n, standing, age)");
+  auto& unknown = telemetry::Gauge("flotilla_payment_unsettled", "", {{"standing", "unknown"}});
+  auto& under_way = telemetry::Gauge("flotilla_payment_unsettled", "", {{"standing", "under_way"}});
+  const LedgerAudit audit(database.options(), {.period = absl::Milliseconds(20)});
+  EXPECT_TRUE(Becomes(unknown, 2)) << unknown.Value();
+  EXPECT_EQ(under_way.Value(), 0);
+  database.Query("DELETE FROM settlement_wait");
+  EXPECT_TRUE(Becomes(unknown, 0)) << unknown.Value();
+}
+
 }  // namespace
 }  // namespace flotilla::payment

@@ -2,7 +2,6 @@
 
 #include <thread>
 
-#include "payment/store/settlement_store.h"
 #include "payment/store/store_fixture.h"
 
 namespace flotilla::payment {
@@ -172,28 +171,6 @@ TEST_F(JournalStoreTest, TheTrialBalanceIsOfOneSnapshotWhileMoneyMoves) {
   }
   moving = false;
   writer.join();
-}
-
-TEST_F(JournalStoreTest, WhatIsDueIsSettledInTheOrderOfCommitsByOneAtATime) {
-  const std::string user = User(1000);
-  const std::string first = NewOrder(), second = NewOrder();
-  Charge({first, user, {"EUR", 10}});
-  Charge({second, user, {"EUR", 20}});
-  SettlementStore store(database_->options());
-  EXPECT_TRUE(store.Claim(absl::Hours(1), 1000)->order_ids.empty());  // all are too young
-  std::vector<std::string> seen;
-  for (;;) {
-    auto due = store.Claim(absl::ZeroDuration(), 2);
-    ASSERT_TRUE(due.ok()) << due.status();
-    if (due->xid.empty()) {
-      if (std::find(seen.begin(), seen.end(), second) != seen.end()) break;
-      continue;  // a transaction elsewhere on the server holds it up
-    }
-    EXPECT_TRUE(store.Claim(absl::ZeroDuration(), 2)->xid.empty());  // the lease is taken
-    seen.insert(seen.end(), due->order_ids.begin(), due->order_ids.end());
-    ASSERT_TRUE(store.Advance(*due).ok());
-  }
-  EXPECT_LT(std::find(seen.begin(), seen.end(), first), std::find(seen.begin(), seen.end(), second));
 }
 
 }  // namespace

@@ -26,26 +26,27 @@ struct Importer {
 }  // namespace
 
 Reconciliation::Reconciliation(const postgres::Options& options)
-    : imports_(
-          {.name = "import", .max_batch = 1, .max_queue = 4},
-          OneByOne<Importer, ProviderStatement, Imported>(
-              options, [](Importer& importer, const ProviderStatement& statement) { return importer.Run(statement); })),
-      statements_(
-          {.name = "statements", .max_batch = 16, .max_queue = 64},
-          OneByOne<StatementStore, ProviderStatementQuery, std::vector<StoredStatement>>(
-              options, [](StatementStore& store, const ProviderStatementQuery& query) { return store.List(query); })),
-      withdrawals_(
-          {.name = "withdraw", .max_batch = 16, .max_queue = 64},
-          OneByOne<StatementStore, Withdrawal, WithdrawalOutcome>(
-              options, [](StatementStore& store, const Withdrawal& withdrawal) { return store.Withdraw(withdrawal); })),
+    : imports_({.name = "import", .max_batch = 1, .max_queue = 4},
+               OneByOne<Importer, ProviderStatement, Imported>(
+                   postgres::Named(options, "import"),
+                   [](Importer& importer, const ProviderStatement& statement) { return importer.Run(statement); })),
+      statements_({.name = "statements", .max_batch = 16, .max_queue = 64},
+                  OneByOne<StatementStore, ProviderStatementQuery, std::vector<StoredStatement>>(
+                      postgres::Named(options, "statements"),
+                      [](StatementStore& store, const ProviderStatementQuery& query) { return store.List(query); })),
+      withdrawals_({.name = "withdraw", .max_batch = 16, .max_queue = 64},
+                   OneByOne<StatementStore, Withdrawal, WithdrawalOutcome>(
+                       postgres::Named(options, "withdraw"),
+                       [](StatementStore& store, const Withdrawal& withdrawal) { return store.Withdraw(withdrawal); })),
       lists_({.name = "differences", .max_batch = 16, .max_queue = 64},
              OneByOne<ReconciliationStore, DifferenceQuery, std::vector<StoredDifference>>(
-                 options, [](ReconciliationStore& store, const DifferenceQuery& query) { return store.List(query); })),
-      resolutions_({.name = "resolve", .max_batch = 16, .max_queue = 64},
-                   OneByOne<ReconciliationStore, Resolution, Resolved>(
-                       options, [](ReconciliationStore& store, const Resolution& resolution) {
-                         return store.Resolve(resolution);
-                       })) {}
+                 postgres::Named(options, "differences"),
+                 [](ReconciliationStore& store, const DifferenceQuery& query) { return store.List(query); })),
+      resolutions_(
+          {.name = "resolve", .max_batch = 16, .max_queue = 64},
+          OneByOne<ReconciliationStore, Resolution, Resolved>(
+              postgres::Named(options, "resolve"),
+              [](ReconciliationStore& store, const Resolution& resolution) { return store.Resolve(resolution); })) {}
 
 async::Task<absl::StatusOr<Imported>> Reconciliation::Import(ProviderStatement statement) {
   return imports_.Call(std::move(statement));

@@ -29,7 +29,12 @@ TEST_F(RightsTest, MoneyMovesAsTheServicesRole) {
   const std::vector<Action> callback = {CallbackCommand{"evt-role", "ref-role", false, {"EUR", 5}}};
   ASSERT_TRUE(actions.Apply(callback, nullptr).ok());
   ASSERT_TRUE(JournalStore(role.options()).Extend(1000).ok());
-  ASSERT_TRUE(SettlementStore(role.options()).Claim(absl::Hours(1), 1).ok());
+  SettlementStore settlement(role.options());
+  ASSERT_TRUE(settlement.Claim(absl::Hours(1), 1).ok());
+  const SettlementWait wait = {{order, user, absl::Now()}, Standing::kUnknown, absl::Now()};
+  ASSERT_EQ(settlement.Advance({.charges = {}, .xid = "1", .transfer_id = 0}, {wait}), absl::OkStatus());
+  ASSERT_TRUE(settlement.ClaimWaiting(1).ok());
+  ASSERT_EQ(settlement.Keep({{order}, {wait}}), absl::OkStatus());
 }
 
 TEST_F(RightsTest, TheJournalCanBeNeitherChangedNorDeleted) {

@@ -15,9 +15,10 @@ postgres::Rights Rights() {
   postgres::Rights rights = events::LogRights();
   rights.push_back({"INSERT",
                     "account, transfer, charge, refund, deposit, journal_block, provider_event, provider_dispute,"
-                    " provider_statement, statement_line, difference"});
-  rights.push_back({"UPDATE", "charge, settlement_cursor"});
+                    " provider_statement, statement_line, difference, settlement_wait"});
+  rights.push_back({"UPDATE", "charge, settlement_cursor, settlement_wait"});
   rights.push_back({"UPDATE (balance)", "account"});
+  rights.push_back({"DELETE", "settlement_wait"});
   rights.push_back(
       {"UPDATE (state, reconciled_at, event_count, attempts, attempted_at, error, withdrawn_by,"
        " withdrawal_note, withdrawn_at)",

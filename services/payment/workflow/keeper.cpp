@@ -15,13 +15,10 @@ constexpr int kBlock = 5000;  // transfers of a block of the hash chain, at most
 Keeper::Keeper(Options options, const postgres::DatabaseClock& clock)
     : options_(std::move(options)),
       clock_(clock),
-      actions_(options_.postgres, options_.split, clock),
-      settlements_(options_.postgres),
+      actions_(options_.postgres, SplitRule{}, clock),
       journal_(options_.postgres),
       expired_(
           telemetry::Counter("flotilla_payment_expired_total", "Authorizations and payments that ran out of time")),
-      settled_(
-          telemetry::Counter("flotilla_payment_settled_total", "Charges handed to the settlement, repeats included")),
       chained_(telemetry::Counter("flotilla_payment_chained_total", "Transfers covered by the journal's hash chain")),
       thread_([this] { Run(); }) {}
 
@@ -33,7 +30,6 @@ Keeper::~Keeper() {
 void Keeper::Run() {
   while (!stop_.WaitFor(options_.period)) {
     Expire();
-    Settle();
     ExtendChain();
   }
 }
@@ -54,18 +50,6 @@ void Keeper::Expire() {
     if (!Act(actions)) return;
     expired_.Increment(static_cast<double>(orders->size()));
     if (orders->size() < kBatch) return;
-  }
-}
-
-void Keeper::Settle() {
-  while (!stop_.IsSet()) {
-    const absl::StatusOr<SettlementStore::Due> due = settlements_.Claim(options_.settle_after, kBatch);
-    if (!due.ok() || due->xid.empty()) return;
-    std::vector<Action> actions;
-    for (const std::string& order : due->order_ids) actions.emplace_back(SettleCommand{order});
-    if (!actions.empty() && !Act(actions)) return;
-    settled_.Increment(static_cast<double>(actions.size()));
-    if (!settlements_.Advance(*due).ok()) return;
   }
 }
 

@@ -1,5 +1,5 @@
-// Background work on a thread of its own, in every instance: ends authorizations and waits whose time has run out,
-// settles what is due and extends the journal's hash chain. Instances share the work through the database.
+// Background work on a thread of its own, in every instance: ends authorizations and waits whose time has run out, and
+// extends the journal's hash chain. Instances share the work through the database.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,6 @@
 #include "async/stop_signal.h"
 #include "payment/store/action_store.h"
 #include "payment/store/journal_store.h"
-#include "payment/store/settlement_store.h"
 #include "postgres/database_clock.h"
 #include "prometheus/counter.h"
 
@@ -19,8 +18,6 @@ class Keeper {
  public:
   struct Options {
     postgres::Options postgres;
-    SplitRule split = {};
-    absl::Duration settle_after = absl::Hours(24);
     std::function<void(const std::vector<Work::Told>&)> told = {};  // as in Ledger::Options
     absl::Duration period = absl::Milliseconds(500);
   };
@@ -31,7 +28,6 @@ class Keeper {
  private:
   void Run();
   void Expire();
-  void Settle();
   void ExtendChain();
   // False where the database is away: tried again next time.
   bool Act(const std::vector<Action>& actions);
@@ -39,10 +35,8 @@ class Keeper {
   const Options options_;
   const postgres::DatabaseClock& clock_;
   ActionStore actions_;
-  SettlementStore settlements_;
   JournalStore journal_;
   prometheus::Counter& expired_;
-  prometheus::Counter& settled_;
   prometheus::Counter& chained_;
   async::StopSignal stop_;
   std::thread thread_;  // last: uses all of the above
