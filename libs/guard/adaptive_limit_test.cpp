@@ -81,6 +81,41 @@ TEST(AdaptiveLimit, IsNotRaisedWhereNobodyReachesForIt) {
   EXPECT_EQ(limit.limit(), 2000);
 }
 
+// Each call takes so long, however many there are: as where a database's disk is slow.
+double RunWithLatency(AdaptiveLimit& limit, int offered, absl::Duration latency, absl::Duration time) {
+  async::SteadyTime now = async::SteadyNow();
+  const async::SteadyTime end = async::After(time, now), half = async::After(time / 2, now);
+  std::deque<async::SteadyTime> running;
+  int answered = 0;
+  double arrivals = 0;
+  for (constexpr std::chrono::milliseconds kTick(1); now < end; now += kTick) {
+    for (arrivals += offered / 1000.0; arrivals >= 1; --arrivals) {
+      if (limit.TryAcquire()) running.push_back(now);
+    }
+    for (; !running.empty() && async::After(latency, running.front()) <= now; running.pop_front()) {
+      limit.Release(running.front(), now);
+      if (now >= half) ++answered;
+    }
+  }
+  return answered / absl::ToDoubleSeconds(time / 2);
+}
+
+TEST(AdaptiveLimit, WhereFewerCallsAreNoQuickerTheyStay) {
+  for (const absl::Duration latency : {absl::Milliseconds(1100), absl::Milliseconds(2500)}) {
+    AdaptiveLimit limit({});
+    EXPECT_GT(RunWithLatency(limit, 200, latency, absl::Seconds(120)), 160) << latency;
+  }
+}
+
+TEST(AdaptiveLimit, AfterAStandstillItIsSoonWhatItWas) {
+  AdaptiveLimit limit({});
+  Simulation server(limit);
+  server.Run(2000, 1500, absl::Seconds(10));
+  server.Run(2000, 20, absl::Seconds(10));
+  server.Run(1400, 1500, absl::Seconds(5));
+  EXPECT_GT(server.Run(1400, 1500, absl::Seconds(4)), 1350);
+}
+
 TEST(AdaptiveLimit, FollowsAServerThatBecomesSlow) {
   AdaptiveLimit limit({});
   Simulation server(limit);

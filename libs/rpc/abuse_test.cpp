@@ -37,7 +37,7 @@ enum Frame : unsigned char {
   kWindowUpdate = 8,
   kContinuation = 9
 };
-constexpr unsigned char kAck = 1;
+constexpr unsigned char kAck = 1, kEndStream = 1;
 constexpr int kInitialWindowSize = 4;  // of the settings
 constexpr unsigned char kEndHeaders = 4;
 constexpr unsigned char kEnhanceYourCalm = 11;
@@ -318,6 +318,29 @@ TEST_F(AbuseTest, RequestsThatNeverEndAreCancelledBeforeTheyFillTheMemory) {
   }));
   EXPECT_LT(first.sent() + second.sent(), 1'500'000'000);
   EXPECT_TRUE(Eventually([&] { return Echo("good").ok(); }));
+}
+
+// Rapid reset (CVE-2023-44487): calls that are cancelled as soon as they are begun count for no limit of a connection's
+// streams. gRPC 1.51 takes all that come, so who sends them for long fills the memory (deploy/README.md, Not there);
+// what is promised is that a burst passes by and leaves nothing. Half of them have their request and reach the
+// handlers.
+TEST_F(AbuseTest, ABurstOfCallsThatAreResetAtOncePassesBy) {
+  Serve();
+  const std::string headers = Headers(), request("\0\0\0\0\0", 5);
+  auto connections = Connections(4);
+  for (auto& each : connections) {
+    ASSERT_TRUE(each->Open());
+    for (int stream = 1; stream < 4000; stream += 2) {
+      std::string call = MakeFrame(kHeaders, kEndHeaders, stream, headers);
+      if (stream % 4 == 1) call += MakeFrame(kData, kEndStream, stream, request);
+      call += MakeFrame(kResetStream, 0, stream, std::string("\0\0\0\x8", 4));
+      if (!each->Send(call)) break;  // the server has had enough of it
+      each->Received();
+    }
+  }
+  ExpectServed(200);
+  connections.clear();
+  EXPECT_TRUE(Eventually([&] { return running_ == 0; }));
 }
 
 TEST_F(AbuseTest, AConnectionHasOnlySoManyCallsAtOnce) {
