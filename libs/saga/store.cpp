@@ -108,7 +108,8 @@ std::vector<bool> Matched(const pqxx::result& positions, std::size_t count) {
 postgres::Rights Rights() {
   return {
       {"INSERT, DELETE", "saga, saga_owner, saga_history, saga_archive"},
-      {"UPDATE (owner, fence, lease_until, direction, parked_from, parked_step, reason, error, compensable)", "saga"},
+      {"UPDATE (owner, fence, lease_until, direction, parked_from, parked_step, reason, error, compensable, troubled)",
+       "saga"},
       {"UPDATE (lease_until)", "saga_owner"},
       {"UPDATE (at)", "saga_history"},           // to lock rows
       {"UPDATE (archived_at)", "saga_archive"},  // to lock rows
