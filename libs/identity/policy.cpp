@@ -34,6 +34,7 @@ constexpr Row kTable[] = {
     {"flotilla.order.v1.SagaAdminService", "ListSagas", kOperator},
     {"flotilla.order.v1.SagaAdminService", "GetSaga", kOperator},
     {"flotilla.order.v1.SagaAdminService", "RetrySaga", kOperator},
+    {"flotilla.order.v1.SagaAdminService", "RetrySagas", kOperator},
     {"flotilla.order.v1.SagaAdminService", "CompensateSaga", kOperator},
     {"flotilla.order.v1.SagaAdminService", "ResolveSaga", kOperator},
     {"flotilla.order.v1.SagaAdminService", "ListOperatorActs", kOperator},

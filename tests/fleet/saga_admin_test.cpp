@@ -95,6 +95,7 @@ TEST_F(SagaAdmin, ARetriedOrderIsPaidWhicheverInstanceIsAsked) {
   EXPECT_EQ(after.acts(0).operator_(), "olga");
   EXPECT_EQ(after.acts(0).note(), "by olga");
   EXPECT_GE(after.history_size(), 1);
+  EXPECT_TRUE(Eventually([&] { return Get(id).saga().outcome() == order::v1::SAGA_OUTCOME_COMPLETED; }));
 }
 
 TEST_F(SagaAdmin, ACompensatedOrderIsCancelledAndItsStockIsBack) {
@@ -105,6 +106,7 @@ TEST_F(SagaAdmin, ACompensatedOrderIsCancelledAndItsStockIsBack) {
   EXPECT_TRUE(Becomes(id, ORDER_STATE_CANCELLED));
   EXPECT_EQ(GetOrder(*fleet->orders(), "user", id).order.cancel_reason(), "COMPENSATED_BY_OPERATOR");
   EXPECT_EQ(fleet->Stock("sku").available(), before);
+  EXPECT_TRUE(Eventually([&] { return Get(id).saga().outcome() == order::v1::SAGA_OUTCOME_COMPENSATED; }));
 }
 
 TEST_F(SagaAdmin, ActsOfAllAreListedInPages) {
@@ -142,6 +144,27 @@ TEST_F(SagaAdmin, AResolvedOrderEndsWhereTheOperatorSays) {
   EXPECT_EQ(order.cancel_reason(), "RESOLVED_BY_OPERATOR");
   EXPECT_EQ(fleet->Stock("sku").available(), before);
   EXPECT_EQ(fleet->Check(), "");
+}
+
+TEST_F(SagaAdmin, AllThatAnOutageHasParkedGoOnAtOneCall) {
+  const std::string id = Parked("many");
+  order::v1::RetrySagasRequest request;
+  request.set_type("create");
+  request.set_parked_step("charge");
+  order::v1::RetrySagasResponse response;
+  const auto retry = [&] { return Call(*fleet->sagas(), &Admin::Stub::RetrySagas, "olga", request, &response); };
+  EXPECT_EQ(retry().field, "note");
+  request.set_note("payment is back");
+  request.set_max_sagas(1001);
+  EXPECT_EQ(retry().field, "max_sagas");
+  request.set_max_sagas(1000);
+  ASSERT_TRUE(retry().status.ok());
+  EXPECT_EQ(response.retried(), 1);
+  ASSERT_TRUE(retry().status.ok());
+  EXPECT_EQ(response.retried(), 0);
+  EXPECT_TRUE(Becomes(id, ORDER_STATE_PAID));
+  ASSERT_EQ(Get(id).acts_size(), 1);
+  EXPECT_EQ(Get(id).acts(0).note(), "payment is back");
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ SagaAdminApi::SagaAdminApi(rpc::Server& server, const postgres::Options& postgre
   add(&Service::RequestListSagas, "flotilla.order.v1.SagaAdminService/ListSagas", &SagaAdminApi::ListSagas);
   add(&Service::RequestGetSaga, "flotilla.order.v1.SagaAdminService/GetSaga", &SagaAdminApi::GetSaga);
   add(&Service::RequestRetrySaga, "flotilla.order.v1.SagaAdminService/RetrySaga", &SagaAdminApi::RetrySaga);
+  add(&Service::RequestRetrySagas, "flotilla.order.v1.SagaAdminService/RetrySagas", &SagaAdminApi::RetrySagas);
   add(&Service::RequestCompensateSaga, "flotilla.order.v1.SagaAdminService/CompensateSaga",
       &SagaAdminApi::CompensateSaga);
   add(&Service::RequestResolveSaga, "flotilla.order.v1.SagaAdminService/ResolveSaga", &SagaAdminApi::ResolveSaga);
@@ -100,6 +101,21 @@ SagaAdminApi::Reply<v1::RetrySagaResponse> SagaAdminApi::RetrySaga(rpc::Call& ca
   const absl::Status done = co_await Do(saga::Act::kRetry, call, request);
   if (!done.ok()) co_return done;
   co_return v1::RetrySagaResponse();
+}
+
+SagaAdminApi::Reply<v1::RetrySagasResponse> SagaAdminApi::RetrySagas(rpc::Call& call,
+                                                                     const v1::RetrySagasRequest& request) {
+  if (auto status = validation::CheckUser(call.user_id); !status.ok()) co_return status;
+  absl::StatusOr<saga::RetryQuery> query = Parse(request);
+  if (!query.ok()) co_return query.status();
+  if (auto status = validation::CheckNote(request.note(), kMaxNoteBytes); !status.ok()) co_return status;
+  const absl::StatusOr<int> retried = co_await admin_.RetryAll(*std::move(query), call.user_id, request.note());
+  if (!retried.ok()) co_return Answer(retried.status());
+  telemetry::Log(telemetry::Level::kWarning, "operator's act on sagas",
+                 {{"act", std::string(call.method)}, {"count", std::to_string(*retried)}}, call.traceparent);
+  v1::RetrySagasResponse response;
+  response.set_retried(*retried);
+  co_return response;
 }
 
 SagaAdminApi::Reply<v1::CompensateSagaResponse> SagaAdminApi::CompensateSaga(rpc::Call& call,

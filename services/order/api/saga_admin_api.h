@@ -20,6 +20,7 @@ class SagaAdminApi {
   Reply<v1::ListSagasResponse> ListSagas(rpc::Call& call, const v1::ListSagasRequest& request);
   Reply<v1::GetSagaResponse> GetSaga(rpc::Call& call, const v1::GetSagaRequest& request);
   Reply<v1::RetrySagaResponse> RetrySaga(rpc::Call& call, const v1::RetrySagaRequest& request);
+  Reply<v1::RetrySagasResponse> RetrySagas(rpc::Call& call, const v1::RetrySagasRequest& request);
   Reply<v1::CompensateSagaResponse> CompensateSaga(rpc::Call& call, const v1::CompensateSagaRequest& request);
   Reply<v1::ResolveSagaResponse> ResolveSaga(rpc::Call& call, const v1::ResolveSagaRequest& request);
   Reply<v1::ListOperatorActsResponse> ListOperatorActs(rpc::Call& call, const v1::ListOperatorActsRequest& request);

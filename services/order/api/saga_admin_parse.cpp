@@ -11,8 +11,16 @@ namespace flotilla::order {
 namespace {
 
 constexpr std::int64_t kMaxAgeSeconds = std::int64_t{100} * 365 * 24 * 3600;
+constexpr std::size_t kMaxStep = 64;
 
 absl::Status ForeignToken() { return errors::InvalidField("page_token", "was not given by this service"); }
+
+absl::StatusOr<absl::Duration> ParseMinAge(const google::protobuf::Duration& age) {
+  if (age.seconds() < 0 || age.seconds() > kMaxAgeSeconds || age.nanos() < 0 || age.nanos() > 999999999) {
+    return errors::InvalidField("min_age", "must be 0 to 100 years");
+  }
+  return absl::Seconds(age.seconds()) + absl::Nanoseconds(age.nanos());
+}
 
 }  // namespace
 
@@ -37,11 +45,9 @@ absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request) {
     return errors::InvalidField("type", validation::kNameRule);
   }
   query.type = request.type();
-  const auto& age = request.min_age();
-  if (age.seconds() < 0 || age.seconds() > kMaxAgeSeconds || age.nanos() < 0 || age.nanos() > 999999999) {
-    return errors::InvalidField("min_age", "must be 0 to 100 years");
-  }
-  query.min_age = absl::Seconds(age.seconds()) + absl::Nanoseconds(age.nanos());
+  const absl::StatusOr<absl::Duration> age = ParseMinAge(request.min_age());
+  if (!age.ok()) return age.status();
+  query.min_age = *age;
   const absl::StatusOr<int> page = validation::PageSize(request.page_size());
   if (!page.ok()) return page.status();
   query.limit = *page;
@@ -52,6 +58,26 @@ absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request) {
     if (!after.ok()) return ForeignToken();
     query.after = *std::move(after);
   }
+  return query;
+}
+
+absl::StatusOr<saga::RetryQuery> Parse(const v1::RetrySagasRequest& request) {
+  saga::RetryQuery query;
+  if (!request.type().empty() && !validation::IsName(request.type())) {
+    return errors::InvalidField("type", validation::kNameRule);
+  }
+  query.type = request.type();
+  if (request.parked_step().size() > kMaxStep || request.parked_step().find('\0') != std::string::npos) {
+    return errors::InvalidField("parked_step", "must be at most 64 bytes of text");
+  }
+  query.parked_step = request.parked_step();
+  const absl::StatusOr<absl::Duration> age = ParseMinAge(request.min_age());
+  if (!age.ok()) return age.status();
+  query.min_age = *age;
+  if (request.max_sagas() < 0 || request.max_sagas() > 1000) {
+    return errors::InvalidField("max_sagas", "must be 0 to 1000");
+  }
+  query.limit = request.max_sagas() == 0 ? 50 : request.max_sagas();
   return query;
 }
 
@@ -93,6 +119,8 @@ v1::Saga ToProto(const saga::SagaView& view) {
   proto.set_reason(view.reason);
   proto.set_compensable(view.compensable);
   proto.set_owner(view.owner);
+  if (view.outcome == saga::Outcome::kCompleted) proto.set_outcome(v1::SAGA_OUTCOME_COMPLETED);
+  if (view.outcome == saga::Outcome::kCompensated) proto.set_outcome(v1::SAGA_OUTCOME_COMPENSATED);
   if (view.created_at != absl::InfinitePast()) *proto.mutable_create_time() = timestamp::ToProto(view.created_at);
   return proto;
 }

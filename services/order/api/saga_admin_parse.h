@@ -10,6 +10,7 @@
 namespace flotilla::order {
 
 absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request);
+absl::StatusOr<saga::RetryQuery> Parse(const v1::RetrySagasRequest& request);
 absl::StatusOr<saga::ActQuery> Parse(const v1::ListOperatorActsRequest& request);
 absl::StatusOr<saga::SagaKey> ParseSagaKey(const std::string& type, const std::string& id);
 // Of ResolveSaga.

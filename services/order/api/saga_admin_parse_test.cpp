@@ -49,6 +49,33 @@ TEST(SagaAdminParse, APageTokenLeadsToTheNextPage) {
   EXPECT_EQ(Parse(acts)->before, 7);
 }
 
+TEST(SagaAdminParse, NamesTheWrongFieldOfARetryOfMany) {
+  v1::RetrySagasRequest request;
+  EXPECT_EQ(Parse(request)->limit, 50);
+  const auto refused = [&](const char* field) {
+    EXPECT_EQ(Field(Parse(request).status()), field);
+    request.Clear();
+  };
+  request.set_type("a b");
+  refused("type");
+  request.set_parked_step(std::string(65, 'x'));
+  refused("parked_step");
+  request.mutable_min_age()->set_nanos(-1);
+  refused("min_age");
+  for (const int max : {-1, 1001}) {
+    request.set_max_sagas(max);
+    refused("max_sagas");
+  }
+  request.set_parked_step("undo charge");
+  request.mutable_min_age()->set_seconds(60);
+  request.set_max_sagas(1000);
+  const auto query = Parse(request);
+  ASSERT_TRUE(query.ok()) << query.status();
+  EXPECT_EQ(query->parked_step, "undo charge");
+  EXPECT_EQ(query->min_age, absl::Minutes(1));
+  EXPECT_EQ(query->limit, 1000);
+}
+
 TEST(SagaAdminParse, NamesTheWrongFieldOfAnAct) {
   EXPECT_EQ(Field(ParseSagaKey("", "1").status()), "type");
   EXPECT_EQ(Field(ParseSagaKey("create", "").status()), "id");

@@ -40,6 +40,8 @@ TEST(OrderRights, WhatWasOrderedAndToldStaysAsItIs) {
        {"SELECT event_make_parts()", "SELECT event_drop_parts()", "SELECT event_rows_without_part()",
         "SELECT FROM saga_history FOR UPDATE SKIP LOCKED", "SELECT FROM saga_archive FOR UPDATE SKIP LOCKED",
         "DELETE FROM saga_history", "DELETE FROM saga_archive", "SELECT saga_renew('me', '1s')",
+        "SELECT saga_look('{t}', '{i}', '{1}')", "SELECT saga_claim('me', '1s', '{t/1}', 1)",
+        "UPDATE saga SET troubled = true, parked_from = NULL, parked_step = '', fence = fence + 1",
         "INSERT INTO operator_act (operator, act, type, id, note) VALUES ('o', 1, 't', 'i', 'n')",
         "INSERT INTO event_replay (operator, note, stream_id, from_time, to_time) VALUES ('o', '', '', now(), now())",
         "UPDATE event_replay SET published = 1, ended_at = now()"}) {
