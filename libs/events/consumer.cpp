@@ -12,6 +12,7 @@
 #include "events/log.h"
 #include "events/nats_client.h"
 #include "events/span.h"
+#include "failpoint/failpoint.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
 
@@ -60,7 +61,9 @@ class Delivery {
   Delivery(NatsMessage message, std::size_t events) : message_(std::move(message)), open_(events) {}
 
   void Done() {
-    if (--open_ == 0 && !returned_) natsMsg_Ack(message_.get(), nullptr);
+    if (--open_ > 0 || returned_ || !FLOTILLA_FAILPOINT("nats.ack.before").ok()) return;  // not acked: it comes again
+    natsMsg_Ack(message_.get(), nullptr);
+    FLOTILLA_FAILPOINT("nats.ack.after").IgnoreError();  // nobody waits for an answer
   }
   void Return() {
     if (open_ > 0 && !std::exchange(returned_, true)) natsMsg_Nak(message_.get(), nullptr);
@@ -79,6 +82,7 @@ using Origin = std::shared_ptr<Delivery>;
 
 struct Consumer::Impl {
   Impl(ConsumerOptions o, Apply a, Bury b) : options(std::move(o)), apply(std::move(a)), bury(std::move(b)) {
+    FLOTILLA_DECLARE_FAILPOINT("nats.ack");
     thread = std::thread([this] { Run(); });
   }
 

@@ -19,6 +19,7 @@
 #include "events/relay_cursor.h"
 #include "events/span.h"
 #include "events/stream_publisher.h"
+#include "failpoint/failpoint.h"
 #include "postgres/connection.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
@@ -47,6 +48,7 @@ struct Relay::Impl {
                    .stream = options.stream,
                    .subject = options.subject,
                    .retention = options.retention}) {
+    FLOTILLA_DECLARE_FAILPOINT("nats.publish");
     options.postgres.application_name = "relay " + options.stream;
     // Rows read in one go while they keep up; beyond it they are a backlog.
     read_limit = std::max<std::size_t>(4096, 4 * options.max_batch);

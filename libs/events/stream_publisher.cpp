@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "async/steady_time.h"
+#include "failpoint/failpoint.h"
 
 namespace flotilla::events {
 namespace {
@@ -86,12 +87,17 @@ absl::StatusOr<StreamMark> StreamPublisher::Create() {
 }
 
 absl::Status StreamPublisher::Publish(std::span<const Message> messages, StreamMark& mark) {
+  if (absl::Status status = FLOTILLA_FAILPOINT("nats.publish.before"); !status.ok()) return status;
   ++generation_;
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const absl::Status status = Send(messages[i], absl::StrCat(inbox_, ".", generation_, "-", i));
     if (!status.ok()) return status;
   }
-  return CollectAcks(messages.size(), mark);
+  StreamMark acked = mark;
+  absl::Status status = CollectAcks(messages.size(), acked);
+  if (status.ok()) status = FLOTILLA_FAILPOINT("nats.publish.after");
+  if (status.ok()) mark = acked;
+  return status;
 }
 
 absl::Status StreamPublisher::Send(const Message& message, const std::string& reply) {

@@ -22,7 +22,7 @@ ABSL_FLAG(std::string, failpoints, "", "What fails where: name=kind[:duration][@
 namespace flotilla::failpoint {
 namespace {
 
-enum class Kind { kCrash, kDelay, kError, kLost, kTrace };
+enum class Kind { kCrash, kDelay, kError, kLost, kRefuse, kTrace };
 
 struct Rule {
   std::string name;
@@ -43,6 +43,8 @@ bool ParseKind(absl::string_view text, Rule& rule) {
     rule.kind = Kind::kError;
   } else if (text == "lost") {
     rule.kind = Kind::kLost;
+  } else if (text == "refuse") {
+    rule.kind = Kind::kRefuse;
   } else if (text == "trace") {
     rule.kind = Kind::kTrace;
   } else if (absl::StartsWith(text, "delay:")) {
@@ -77,10 +79,24 @@ std::vector<Rule> ReadFlag() {
   return rules;
 }
 
+const std::vector<Rule>& Rules() {
+  static const std::vector<Rule> rules = ReadFlag();
+  return rules;
+}
+
 }  // namespace
 
+void Declare(absl::string_view what) {
+  for (const char* when : {".before", ".after"}) {
+    const std::string name = absl::StrCat(what, when);
+    for (const Rule& rule : Rules()) {
+      if (rule.kind == Kind::kTrace && Matches(rule, name)) telemetry::Info("failpoint declared", {{"name", name}});
+    }
+  }
+}
+
 absl::Status Reach(absl::string_view name) {
-  static const std::vector<Rule> rules = ReadFlag();
+  const std::vector<Rule>& rules = Rules();
   if (rules.empty()) return absl::OkStatus();
   int count = 0;
   {
@@ -102,6 +118,8 @@ absl::Status Reach(absl::string_view name) {
         return absl::UnavailableError(absl::StrCat("failpoint ", name));
       case Kind::kLost:
         return absl::UnknownError(absl::StrCat("failpoint ", name, ": the reply was lost"));
+      case Kind::kRefuse:
+        return absl::FailedPreconditionError(absl::StrCat("failpoint ", name));
       case Kind::kTrace:
         if (count == 1) telemetry::Info("failpoint", {{"name", std::string(name)}});
         break;

@@ -13,7 +13,7 @@ namespace flotilla::failpoint {
 namespace {
 
 // The flag is read once a process.
-const char kRules[] = "a=error;b=lost@2;c.*=delay:20ms;d=crash@2";
+const char kRules[] = "a=error;b=lost@2;c.*=delay:20ms;d=crash@2;e=refuse;f.*=trace";
 
 TEST(Failpoint, FailsWhereAndWhenItIsTold) {
   absl::SetFlag(&FLAGS_failpoints, kRules);
@@ -26,6 +26,14 @@ TEST(Failpoint, FailsWhereAndWhenItIsTold) {
   EXPECT_TRUE(FLOTILLA_FAILPOINT("c.x").ok());
   EXPECT_GE(absl::Now() - start, absl::Milliseconds(20));
   EXPECT_TRUE(FLOTILLA_FAILPOINT("other").ok());
+  EXPECT_EQ(FLOTILLA_FAILPOINT("e").code(), absl::StatusCode::kFailedPrecondition);
+  testing::internal::CaptureStderr();
+  FLOTILLA_DECLARE_FAILPOINT("f.x");
+  FLOTILLA_DECLARE_FAILPOINT("g.x");
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("\"name\":\"f.x.before\""), std::string::npos) << log;
+  EXPECT_NE(log.find("\"name\":\"f.x.after\""), std::string::npos) << log;
+  EXPECT_EQ(log.find("g.x"), std::string::npos) << log;
   EXPECT_TRUE(FLOTILLA_FAILPOINT("d").ok());
   EXPECT_EXIT(FLOTILLA_FAILPOINT("d").IgnoreError(), testing::KilledBySignal(SIGKILL), "");
 }
@@ -50,6 +58,7 @@ TEST(Failpoint, IsNothingInARelease) {
     return "a";
   };
   EXPECT_TRUE(FLOTILLA_FAILPOINT(name()).ok());
+  FLOTILLA_DECLARE_FAILPOINT(name());
   EXPECT_FALSE(named);
   (void)name;
 }

@@ -163,7 +163,9 @@ struct Client::Impl {
   std::string run_id;
 };
 
-Client::Client(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Client::Client(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {
+  FLOTILLA_DECLARE_FAILPOINT("redis");
+}
 
 Client::~Client() = default;
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "async/stop_signal.h"
+#include "failpoint/failpoint.h"
 #include "registry/endpoint_value.h"
 #include "registry/etcd.h"
 #include "telemetry/log.h"
@@ -43,11 +44,11 @@ class Outage {
 struct Registration::Impl {
   Impl(Options o, const std::string& service, const std::string& instance, const std::string& address,
        const std::map<std::string, std::string>& metadata)
-      : options(std::move(o)),
-        key(Prefix(service) + instance),
-        value(ToJson(address, metadata)),
-        etcd(options.etcd),
-        thread([this] { Run(); }) {}
+      : options(std::move(o)), key(Prefix(service) + instance), value(ToJson(address, metadata)), etcd(options.etcd) {
+    FLOTILLA_DECLARE_FAILPOINT("etcd.register");
+    FLOTILLA_DECLARE_FAILPOINT("etcd.keepalive");
+    thread = std::thread([this] { Run(); });
+  }
 
   void Run() {
     absl::Duration pause = kFirstPause;
@@ -70,21 +71,25 @@ struct Registration::Impl {
   }
 
   absl::Status Register() {
+    if (absl::Status status = FLOTILLA_FAILPOINT("etcd.register.before"); !status.ok()) return status;
     if (lease == 0) {
       const absl::StatusOr<std::int64_t> granted = etcd.Grant(options.lease_ttl);
       if (!granted.ok()) return granted.status();
       lease = *granted;
     }
     // A put that failed may have been done all the same, so its lease is kept: for the next try, and to be revoked.
-    const absl::Status put = etcd.Put(key, value, lease);
+    absl::Status put = etcd.Put(key, value, lease);
+    if (put.ok()) put = FLOTILLA_FAILPOINT("etcd.register.after");
     if (absl::IsNotFound(put)) lease = 0;  // run out meanwhile
     stored = put.ok();
     return put;
   }
 
   absl::Status Renew() {
+    if (absl::Status status = FLOTILLA_FAILPOINT("etcd.keepalive.before"); !status.ok()) return status;
     const absl::StatusOr<absl::Duration> left = etcd.KeepAlive(lease);
     if (!left.ok()) return left.status();
+    if (absl::Status status = FLOTILLA_FAILPOINT("etcd.keepalive.after"); !status.ok()) return status;
     if (*left > absl::ZeroDuration()) return absl::OkStatus();
     telemetry::Warning("the lease in etcd was lost; registering again", {{"key", key}});
     registered.store(false);
@@ -104,7 +109,7 @@ struct Registration::Impl {
   Outage outage;
   std::atomic<bool> registered = false;
   async::StopSignal stop;
-  std::thread thread;  // last: uses all of the above
+  std::thread thread;  // uses all of the above
 };
 
 Registration::Registration(Options options, std::string service, std::string instance_id, std::string address,

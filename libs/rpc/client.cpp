@@ -4,6 +4,7 @@
 #include <random>
 
 #include "errors/errors.h"
+#include "failpoint/failpoint.h"
 #include "telemetry/metrics.h"
 
 namespace flotilla::rpc {
@@ -105,6 +106,7 @@ ChannelPool::ChannelPool(std::string service, std::shared_ptr<EndpointSource> so
     : service_(std::move(service)),
       state_(std::make_shared<State>(service_, std::move(security))),
       source_(std::move(source)) {
+  FLOTILLA_DECLARE_FAILPOINT("rpc." + service_);
   source_->Subscribe([state = state_](std::vector<std::string> addresses) { state->Update(addresses); });
 }
 

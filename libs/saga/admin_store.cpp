@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "errors/errors.h"
+#include "failpoint/failpoint.h"
 
 namespace flotilla::saga {
 namespace {
@@ -200,7 +201,9 @@ absl::Status AdminStore::Do(Act act, const SagaKey& key, const std::string& oper
       const absl::Status concluded =
           conclude_ ? conclude_(transaction, key, postgres::FromBytes(locked[0][2].c_str()), end) : absl::OkStatus();
       if (!concluded.ok()) return concluded;
+      if (absl::Status status = FLOTILLA_FAILPOINT("admin.resolve.concluded"); !status.ok()) return status;
       transaction.Run(kArchive, key.type, key.id);
+      if (absl::Status status = FLOTILLA_FAILPOINT("admin.resolve.archived"); !status.ok()) return status;
     } else {
       transaction.Run(kUnpark, key.type, key.id, act == Act::kCompensate);
     }

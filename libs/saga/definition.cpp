@@ -4,6 +4,8 @@
 #include <stdexcept>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "failpoint/failpoint.h"
 
 namespace flotilla::saga {
 
@@ -41,6 +43,24 @@ bool Compensable(const Definition& definition, std::string_view step) {
     if (each.pivot) return false;
   }
   return true;  // no pivot at all
+}
+
+std::string FailpointOf(const std::string& type, const std::string& step) {
+  return absl::StrReplaceAll(absl::StrCat("saga.", type, ".", step), {{" ", "_"}});
+}
+
+void DeclareFailpoints([[maybe_unused]] const Definition& definition) {
+#ifdef FLOTILLA_FAILPOINTS
+  bool may_refuse = false, pivoted = false;
+  for (const Step& step : definition.steps) {
+    if (step.action) failpoint::Declare(FailpointOf(definition.type, step.name));
+    if (step.compensation) failpoint::Declare(FailpointOf(definition.type, "undo " + step.name));
+    may_refuse = may_refuse || (step.action && !pivoted);
+    pivoted = pivoted || step.pivot;
+  }
+  if (may_refuse) failpoint::Declare(FailpointOf(definition.type, "decide"));
+  failpoint::Declare(FailpointOf(definition.type, "finish"));
+#endif
 }
 
 }  // namespace flotilla::saga

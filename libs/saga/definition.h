@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "saga/saga.h"
@@ -17,5 +18,9 @@ std::size_t GroupBegin(const Definition& definition, std::size_t last);
 
 // May a saga that stands before the end of `step` go back? Not behind the pivot, nor where there is nothing to undo.
 bool Compensable(const Definition& definition, std::string_view step);
+
+// The places of its steps where they can be made to fail.
+void DeclareFailpoints(const Definition& definition);
+std::string FailpointOf(const std::string& type, const std::string& step);
 
 }  // namespace flotilla::saga

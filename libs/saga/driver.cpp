@@ -6,7 +6,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "batch/spread.h"
 #include "errors/errors.h"
@@ -52,8 +51,7 @@ void Merge(std::span<const std::shared_ptr<Context>> contexts, Context& into) {
 // Of every step, way back, decision and finish.
 absl::Status Failpoint([[maybe_unused]] const Flight& flight, [[maybe_unused]] const std::string& step,
                        [[maybe_unused]] const char* when) {
-  return FLOTILLA_FAILPOINT(
-      absl::StrReplaceAll(absl::StrCat("saga.", flight.record.type, ".", step, ".", when), {{" ", "_"}}));
+  return FLOTILLA_FAILPOINT(absl::StrCat(FailpointOf(flight.record.type, step), ".", when));
 }
 
 // One attempt of a step. It may outlive the saga, which then has set `pending` to null.

@@ -45,6 +45,7 @@ Definitions Checked(std::vector<Definition> given) {
   Definitions definitions;
   for (Definition& definition : given) {
     CheckDefinition(definition);
+    DeclareFailpoints(definition);
     if (Find(definitions, definition.type, definition.version) != nullptr) {
       throw std::invalid_argument("saga " + definition.type + " has two definitions of one version");
     }

@@ -95,6 +95,13 @@ Faults::Faults(World& world, std::uint64_t seed) : world_(world), random_(seed) 
          Pause(500, 3000);
          link.Heal();
        }},
+      {"link a hundred times slower",
+       [&] {
+         fleet::Proxy& link = *world_.links[random_() % world_.links.size()];
+         link.SetDelay(absl::Seconds(1));
+         Pause(1000, 4000);
+         link.Heal();
+       }},
       {"link cut",
        [&] {
          fleet::Proxy& link = *world_.links[random_() % world_.links.size()];
@@ -110,6 +117,15 @@ Faults::Faults(World& world, std::uint64_t seed) : world_(world), random_(seed) 
          link.Heal();
        }},
   };
+  if (!world_.disk.mounted()) return;
+  kinds_.emplace_back("PostgreSQL's disk full", [&] {
+    world_.disk.Fill();
+    Pause(500, 3000);
+    world_.disk.Empty();
+    // It gave up, or would at its next segment.
+    fleet.postgres().Kill();
+    fleet.postgres().Start();
+  });
 }
 
 void Faults::Pause(int least_ms, int most_ms) {

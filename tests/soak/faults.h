@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fleet/disk.h"
 #include "fleet/fleet.h"
 
 namespace flotilla::soak {
@@ -18,7 +19,11 @@ inline constexpr char kProviderSecret[] = "soak-secret";
 struct World {
   World(int instances);
 
-  fleet::Fleet fleet{{.own_postgres = true, .own_clocks = true}};
+  // PostgreSQL's, where we may mount one.
+  fleet::Disk disk{4096};
+  fleet::Fleet fleet{{.own_postgres = true,
+                      .postgres_folder = disk.mounted() ? disk.path() : std::filesystem::path(),
+                      .own_clocks = true}};
   fleet::Proxy sql{fleet.postgres().port()};
   std::vector<std::unique_ptr<fleet::Proxy>> links;     // to each inventory and payment service
   std::vector<std::string> services, orders, payments;  // the instances; those of order and of payment

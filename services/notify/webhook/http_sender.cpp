@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "failpoint/failpoint.h"
 #include "notify/webhook/address.h"
 
 namespace flotilla::notify {
@@ -49,6 +50,7 @@ curl_socket_t OpenPublic(void* transfer, curlsocktype, curl_sockaddr* address) {
 
 struct HttpSender::Impl {
   explicit Impl(Options o) : options(o) {
+    FLOTILLA_DECLARE_FAILPOINT("http.webhook");
     static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
     static_cast<void>(initialized);
     multi.reset(curl_multi_init());
@@ -84,6 +86,10 @@ struct HttpSender::Impl {
   }
 
   void Start(std::unique_ptr<Transfer> transfer) {
+    if (const absl::Status status = FLOTILLA_FAILPOINT("http.webhook.before"); !status.ok()) {
+      transfer->done({.status = 0, .error = std::string(status.message()), .duration = absl::ZeroDuration()});
+      return;
+    }
     transfer->easy.reset(curl_easy_init());
     CURL* easy = transfer->easy.get();
     for (const std::string& header : transfer->request.headers) {
@@ -125,6 +131,10 @@ struct HttpSender::Impl {
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
       }
       HttpResult result{.status = static_cast<int>(status), .error = "", .duration = absl::Now() - transfer.started};
+      if (const absl::Status lost = FLOTILLA_FAILPOINT("http.webhook.after"); !lost.ok()) {
+        result.status = 0;
+        result.error = std::string(lost.message());
+      }
       if (status == 0) result.error = transfer.refused ? "the address is not public" : curl_easy_strerror(code);
       curl_multi_remove_handle(multi.get(), easy);
       transfer.done(std::move(result));
