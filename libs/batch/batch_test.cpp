@@ -137,5 +137,54 @@ TEST(CallBatcher, CoalescesAndAnswersInOrder) {
   EXPECT_LE(flushes, 2);
 }
 
+struct Timed {
+  int number;
+  absl::Time deadline;
+};
+
+TEST(CallBatcher, WhatIsTooLateIsNotSentAndTheNewestGoFirstWhereTheOldestNearlyAre) {
+  async::ThreadExecutor executor;
+  std::vector<std::vector<int>> sent;
+  CallBatcher<Timed, int> batcher({.name = "t", .max_in_flight = 1, .max_batch = 2},
+                                  [&](std::vector<Timed> requests) -> async::Task<Worker::Results> {
+                                    sent.emplace_back();
+                                    Worker::Results results;
+                                    for (const Timed& request : requests) {
+                                      sent.back().push_back(request.number);
+                                      results.emplace_back(request.number);
+                                    }
+                                    co_await async::SleepFor(absl::Milliseconds(1));
+                                    co_return results;
+                                  });
+  const absl::Time now = absl::Now();
+  std::vector<async::Task<absl::StatusOr<int>>> calls;
+  calls.push_back(batcher.Call({0, now - absl::Seconds(1)}));
+  calls.push_back(batcher.Call({1, now + kNearlyLate / 2}));
+  for (int i = 2; i < 6; ++i) calls.push_back(batcher.Call({i, now + absl::Minutes(1)}));
+  const auto results = async::BlockOn(executor, async::WhenAll(std::move(calls)));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(results[0].status()));
+  EXPECT_EQ(sent.front(), (std::vector<int>{4, 5}));
+  for (const auto& batch : sent) EXPECT_EQ(std::count(batch.begin(), batch.end(), 0), 0);
+}
+
+TEST(CallBatcher, InTheOrderOfArrivalWhileNobodyIsNearlyLate) {
+  async::ThreadExecutor executor;
+  std::vector<int> sent;
+  CallBatcher<Timed, int> batcher({.name = "t", .max_in_flight = 1, .max_batch = 2},
+                                  [&](std::vector<Timed> requests) -> async::Task<Worker::Results> {
+                                    Worker::Results results;
+                                    for (const Timed& request : requests) {
+                                      sent.push_back(request.number);
+                                      results.emplace_back(request.number);
+                                    }
+                                    co_await async::SleepFor(absl::Milliseconds(1));
+                                    co_return results;
+                                  });
+  std::vector<async::Task<absl::StatusOr<int>>> calls;
+  for (int i = 0; i < 6; ++i) calls.push_back(batcher.Call({i, absl::Now() + absl::Minutes(1)}));
+  async::BlockOn(executor, async::WhenAll(std::move(calls)));
+  EXPECT_EQ(sent, (std::vector<int>{0, 1, 2, 3, 4, 5}));
+}
+
 }  // namespace
 }  // namespace flotilla::batch

@@ -1,7 +1,13 @@
 // Coalesces requests for an asynchronous call (a batch RPC). Same rule as worker_batcher.h: while max_in_flight flushes
 // are under way the next requests gather; when one returns they go together.
+//
+// Requests with a member `deadline` (absl::Time) do not travel in vain: one whose deadline has passed is answered
+// DEADLINE_EXCEEDED, not sent. While the oldest are nearly late, and do not all fit, the newest go first: in the order
+// of arrival each would be sent so late that its answer came too late, and a slow link would let none succeed.
 #pragma once
 
+#include <algorithm>
+#include <concepts>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -10,6 +16,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "async/resumption.h"
 #include "async/task.h"
 #include "batch/waiter.h"
 #include "tracing/span.h"
@@ -22,6 +31,13 @@ struct CallOptions {
   std::size_t max_batch = 256;    // requests a flush
   std::size_t max_queue = 16384;  // waiting requests; beyond that RESOURCE_EXHAUSTED at once
 };
+
+template <class Request>
+concept HasDeadline = requires(const Request& request) {
+  { request.deadline } -> std::convertible_to<absl::Time>;
+};
+
+inline constexpr absl::Duration kNearlyLate = absl::Seconds(1);
 
 template <class Request, class Response>
 class CallBatcher {
@@ -44,6 +60,7 @@ class CallBatcher {
 
  private:
   using Waiter = internal::Waiter<Request, Response>;
+  using Batch = internal::Batch<Request, Response>;
   struct Enqueue {
     CallBatcher& batcher;
     Waiter& waiter;
@@ -82,7 +99,7 @@ class CallBatcher {
   }
 
   // One span for all: in the trace of the first traced request, with links to the others.
-  tracing::Span SpanOf(const internal::Batch<Request, Response>& batch) const {
+  tracing::Span SpanOf(const Batch& batch) const {
     tracing::Span span;
     for (const Waiter* waiter : batch.waiters) {
       if (waiter->scope == nullptr) continue;
@@ -96,13 +113,36 @@ class CallBatcher {
   }
 
   // None where nobody waits: this drain ends.
-  std::optional<internal::Batch<Request, Response>> TakeBatch() {
-    std::lock_guard lock(mutex_);
-    if (queue_.empty()) {
-      --in_flight_;
-      return std::nullopt;
+  std::optional<Batch> TakeBatch() {
+    std::vector<Waiter*> late;
+    std::optional<Batch> batch;
+    {
+      std::lock_guard lock(mutex_);
+      if constexpr (HasDeadline<Request>) late = SortOut(absl::Now());
+      if (queue_.empty()) {
+        --in_flight_;
+      } else {
+        batch.emplace(queue_, options_.max_batch);
+      }
     }
-    return internal::Batch<Request, Response>(queue_, options_.max_batch);
+    async::Resumption resumption;
+    for (Waiter* waiter : late) {
+      waiter->result = absl::DeadlineExceededError(options_.name + ": not sent, the deadline has passed");
+      resumption.Add(waiter->executor, waiter->handle);
+    }
+    return batch;
+  }
+
+  // With the lock held. Takes out whose deadline has passed, and puts first what is to go next.
+  std::vector<Waiter*> SortOut(absl::Time now) {
+    std::vector<Waiter*> late;
+    for (; !queue_.empty() && queue_.front()->request.deadline <= now; queue_.pop_front()) {
+      late.push_back(queue_.front());
+    }
+    if (queue_.size() > options_.max_batch && queue_.front()->request.deadline < now + kNearlyLate) {
+      std::rotate(queue_.begin(), queue_.end() - static_cast<std::ptrdiff_t>(options_.max_batch), queue_.end());
+    }
+    return late;
   }
 
   const CallOptions options_;
