@@ -1,6 +1,8 @@
 #include "saga/admin_store.h"
 
 #include <algorithm>
+#include <ranges>
+#include <span>
 
 #include "errors/errors.h"
 #include "failpoint/failpoint.h"
@@ -102,9 +104,13 @@ HistoryEntry EntryOf(const pqxx::row& row) {
           .at = absl::FromUnixMicros(row[5].as<std::int64_t>())};
 }
 
-std::optional<Outcome> OutcomeOf(const HistoryEntry& last) {
-  if (last.kind == HistoryKind::kCompleted) return Outcome::kCompleted;
-  if (last.kind == HistoryKind::kCompensated) return Outcome::kCompensated;
+// Of a saga that has ended. An owner that was frozen may write what failed after another one has ended it.
+std::optional<Outcome> OutcomeOf(std::span<const HistoryEntry> history) {
+  for (const HistoryEntry& entry : history | std::views::reverse) {
+    if (entry.kind == HistoryKind::kCompleted) return Outcome::kCompleted;
+    if (entry.kind == HistoryKind::kCompensated) return Outcome::kCompensated;
+    if (entry.kind == HistoryKind::kParked) break;
+  }
   return std::nullopt;
 }
 
@@ -169,7 +175,7 @@ absl::StatusOr<SagaDetail> AdminStore::Get(const SagaKey& key) {
       return Unknown();
     } else {
       detail.saga.state = State::kEnded;
-      if (!detail.history.empty()) detail.saga.outcome = OutcomeOf(detail.history.back());
+      detail.saga.outcome = OutcomeOf(detail.history);
       detail.saga.created_at = absl::InfinitePast();
     }
     return absl::OkStatus();

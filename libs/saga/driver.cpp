@@ -25,16 +25,18 @@ constexpr absl::Duration kOverdue = absl::Milliseconds(100);
 constexpr absl::Duration kHoldPause = absl::Milliseconds(50);  // between looks at a lease that has ended
 constexpr std::size_t kMaxErrorText = 1000;
 
-std::string ReasonOf(const absl::Status& status) {
-  std::string reason = errors::Reason(status);
-  return reason.empty() ? absl::StatusCodeToString(status.code()) : reason;
+// ASCII, so that the database takes it whatever a peer has said: what cannot be written would keep a saga from turning
+// back or from being parked.
+std::string Written(std::string_view text) {
+  return absl::CEscape({text.data(), text.size()}).substr(0, kMaxErrorText);
 }
 
-// ASCII, so that the database takes it whatever a peer has said: an error that cannot be written would keep a saga from
-// being parked.
-std::string Text(const absl::Status& status) {
-  return absl::CEscape(absl::StrCat(ReasonOf(status), ": ", status.message())).substr(0, kMaxErrorText);
+std::string ReasonOf(const absl::Status& status) {
+  const std::string reason = errors::Reason(status);
+  return reason.empty() ? absl::StatusCodeToString(status.code()) : Written(reason);
 }
+
+std::string Text(const absl::Status& status) { return Written(absl::StrCat(ReasonOf(status), ": ", status.message())); }
 
 absl::Status TooLate(const absl::Status& last) {
   return errors::Make(absl::StatusCode::kDeadlineExceeded, "SAGA_DEADLINE",
@@ -143,6 +145,7 @@ async::Task<Outcome> Driver::Forward(const FlightPtr& flight, ContextPtr& contex
       context->record.reason = ReasonOf(result.status);
       // Durable before the first compensation runs: a recovery must not go forward again.
       result = co_await DecideToCompensate(flight, context);
+      if (result.kind == Result::Kind::kExhausted) co_return co_await Park(definition, *context, std::move(result));
       if (result.kind != Result::Kind::kDone) co_return Outcome::kLost;
       // The refused steps are undone too: an earlier attempt may have taken effect unseen.
       co_return co_await Backward(last, flight, context);
@@ -185,8 +188,8 @@ async::Task<Driver::Result> Driver::Group(std::size_t first, std::size_t last, b
   const Definition& definition = *flight->definition;
   const bool forward = context->record.direction == Direction::kForward;
   // One that was taken over may have tried its pivot: then nobody knows whether that has taken effect.
-  const bool perhaps_pivoted = flight->record.age > absl::ZeroDuration() &&
-                               std::ranges::any_of(definition.steps, [](const Step& step) { return step.pivot; });
+  const bool perhaps_pivoted =
+      flight->crowd != nullptr && std::ranges::any_of(definition.steps, [](const Step& step) { return step.pivot; });
   const auto try_of = [&](const Step& step) {
     return Try{.name = forward ? step.name : "undo " + step.name,
                .action = forward ? step.action : step.compensation,
@@ -221,6 +224,7 @@ async::Task<Driver::Result> Driver::Group(std::size_t first, std::size_t last, b
 // Tries until success, a refusal (where it may refuse; else a refusal is retried like the rest) or the policy's end.
 async::Task<Driver::Result> Driver::Attempt(Try what, const FlightPtr& flight, ContextPtr& context) {
   absl::Status status;
+  int refusals = 0;
   for (int attempt = 1;; ++attempt) {
     async::SteadyTime now = async::SteadyNow();
     // This process was frozen, or its database is away: who has the saga is not known just now.
@@ -240,9 +244,13 @@ async::Task<Driver::Result> Driver::Attempt(Try what, const FlightPtr& flight, C
     if (pending.given_up) context = std::make_shared<Context>(*context);
     if (status.ok()) co_return Result{};
     if (errors::Reason(status) == kLostReason) co_return Result{Result::Kind::kLost, what.name, status};
-    if (what.may_refuse && !Retryable(status)) co_return Result{Result::Kind::kRefused, what.name, status};
+    const bool refused = !Retryable(status);
+    if (refused && what.may_refuse) co_return Result{Result::Kind::kRefused, what.name, status};
     flight->Struggle();
-    if (attempt >= what.retry.max_attempts) co_return Result{Result::Kind::kExhausted, what.name, status};
+    if (refused) ++refusals;
+    if (attempt >= what.retry.max_attempts || refusals >= what.retry.max_refusals) {
+      co_return Result{Result::Kind::kExhausted, what.name, status};
+    }
     // The 1st, 2nd, 4th, 8th... failure: a long outage must not fill the history.
     if (std::has_single_bit(static_cast<unsigned>(attempt))) {
       async::Start(Remember({.type = flight->record.type,

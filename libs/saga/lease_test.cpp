@@ -67,6 +67,32 @@ TEST_F(SagaTest, ClaimedSagasThatWaitForTheirExecutorKeepTheirLease) {
   EXPECT_EQ(rival.stats().recovered, 0);
 }
 
+// Its COMMIT took longer than its lease, and its owner's lease is kept up by another saga.
+TEST_F(SagaTest, WhatWasDisownedBeforeItBeganHasOneOwner) {
+  async::ThreadExecutor other;
+  Gate gate;
+  Step step{.name = "a", .timeout = absl::Seconds(60)};
+  step.action = [&](Context& context) -> async::Task<absl::Status> {
+    Note(absl::StrCat(context.record.id, " fence ", context.record.fence));
+    if (context.record.id == "slow") co_await gate.Wait();
+    co_return absl::OkStatus();
+  };
+  Engine owner(Options("owner"), {Steps({step})});
+  owner.StartRecovery({&other});
+  BeginAs("owner", {MakeRecord("slow")});
+  std::thread slow([&] { async::BlockOn(executor, owner.Run(MakeRecord("slow"))); });
+  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_owner") == "1"; }));
+  Record late = MakeRecord("late");
+  late.made = async::After(-absl::Seconds(2));
+  BeginAs("owner", {late}, -absl::Seconds(1));
+  EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga WHERE id = 'late' AND fence = 1") == "0"; }));
+  EXPECT_EQ(async::BlockOn(other, owner.Run(late)), Outcome::kLost);
+  gate.Open();
+  slow.join();
+  EXPECT_TRUE(Eventually([&] { return owner.stats().completed == 2; }));
+  EXPECT_THAT(Journal(), testing::Not(testing::Contains("late fence 1")));
+}
+
 TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
   async::ThreadExecutor other;
   BeginAs("owner", {MakeRecord("1"), MakeRecord("2")});

@@ -7,7 +7,7 @@
 namespace flotilla::saga {
 
 void PendingCalls::Add(PendingCall& call) {
-  executor_ = async::Executor::Current();
+  if (executor_ == nullptr) executor_ = async::Executor::Current();  // a saga keeps to one
   call.next = std::exchange(first_, &call);
   // The release makes the executor seen to whoever sees the deadline.
   if (call.due < due_.load(std::memory_order_relaxed)) due_.store(call.due, std::memory_order_release);

@@ -86,7 +86,15 @@ void Recovery::DisownStrays(Store& store) {
   }
   if (strays.empty()) return;
   telemetry::Warning("sagas that nobody ran are left to be taken over", {{"count", std::to_string(strays.size())}});
-  store.Disown(options_.owner, strays).IgnoreError();  // the next turn tries again
+  if (!store.Disown(options_.owner, strays).ok()) return;  // the next turn tries again
+  // One that began here only now, its COMMIT having taken longer than its lease, has lost its record by that.
+  for (const FlightPtr& flight : flights_.Where([&](const Flight& each) {
+         return std::ranges::any_of(strays, [&](const Record& stray) {
+           return stray.type == each.record.type && stray.id == each.record.id && stray.fence == each.record.fence;
+         });
+       })) {
+    flight->lost.store(true);
+  }
 }
 
 // Thousands that hang because a service is away leave room for those that need other services: a call ends at its

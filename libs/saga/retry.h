@@ -10,9 +10,12 @@ struct RetryPolicy {
   absl::Duration initial = absl::Milliseconds(20);
   double factor = 2;
   absl::Duration max = absl::Seconds(5);
-  // Then PARKED. Waits are uniform between 0 and the exponential delay, so 50 attempts that fail at once span about
-  // 105 s (71 s at the least of 20,000 simulated runs): an outage of a minute parks nothing.
-  int max_attempts = 50;
+  // Then PARKED. Waits are uniform between 0 and the exponential delay, so 1,500 attempts that fail at once span about
+  // an hour: an outage of three quarters of it parks nothing, and is seen meanwhile by the age of the oldest saga.
+  int max_attempts = 1500;
+  // Of a step that may not be refused (a compensation, one past the pivot): so many refusals, then PARKED. Time mends
+  // these seldom, so an operator is asked after two minutes.
+  int max_refusals = 50;
 };
 
 // UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, UNKNOWN, RESOURCE_EXHAUSTED, CANCELLED, INTERNAL, UNIMPLEMENTED,

@@ -30,6 +30,13 @@ TEST(Retry, JitterSpreadsOverTheWholeWait) {
   EXPECT_LE(most, absl::Milliseconds(100));
 }
 
+TEST(Retry, AnOutageOfThreeQuartersOfAnHourParksNothing) {
+  const RetryPolicy policy;
+  absl::Duration waited;
+  for (int attempt = 1; attempt < policy.max_attempts; ++attempt) waited += Backoff(policy, attempt);
+  EXPECT_GT(waited, absl::Minutes(45));
+}
+
 TEST(Retry, RefusalsAreNotRetried) {
   EXPECT_TRUE(Retryable(absl::UnavailableError("")));
   EXPECT_TRUE(Retryable(absl::DeadlineExceededError("")));

@@ -63,6 +63,17 @@ TEST_F(SagaTest, BehindThePivotARefusalIsRetriedNeverUndone) {
   EXPECT_THAT(Journal(), ElementsAre("a", "b", "b", "b", "b"));
 }
 
+// An operator hears of what is refused long before he hears of what an outage holds up.
+TEST_F(SagaTest, RefusalsParkSoonerThanFailures) {
+  Definition definition =
+      Steps({{.name = "a", .action = Do("a"), .pivot = true}, {.name = "b", .action = Do("b", kNo, 6)}});
+  definition.steps[1].retry = {.max = absl::Milliseconds(1), .max_attempts = 1000, .max_refusals = 3};
+  Engine engine(Options("me"), {definition});
+  BeginAs("me", {MakeRecord("1")});
+  EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kParked);
+  EXPECT_EQ(Journal().size(), 1 + 6 + 3);
+}
+
 TEST_F(SagaTest, AnExceptionIsAnErrorLikeOthers) {
   int calls = 0;
   Step step{.name = "a"};

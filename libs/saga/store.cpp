@@ -32,7 +32,7 @@ const Statement kOverdue = {"saga_overdue", R"(
     SELECT type, id, fence FROM saga WHERE direction < 2 AND lease_until < now() AND owner = $1)"};
 
 const Statement kDisown = {"saga_disown", R"(
-    UPDATE saga s SET owner = '' FROM unnest($2::text[], $3::text[], $4::bigint[]) AS i(type, id, fence)
+    UPDATE saga s SET owner = '', fence = s.fence + 1, troubled = true FROM unnest($2::text[], $3::text[], $4::bigint[]) AS i(type, id, fence)
     WHERE s.type = i.type AND s.id = i.id AND s.fence = i.fence AND s.owner = $1)"};
 
 const Statement kLeave = {"saga_leave", "SELECT saga_leave($1, $2::text[], $3::text[], $4::bigint[])"};

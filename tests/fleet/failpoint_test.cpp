@@ -241,5 +241,22 @@ TEST_F(Failpoint, ErrorsAndLostRepliesEverywhere) {
   EXPECT_EQ(Check(), "");
 }
 
+// The commit took effect, and the engine tries once more: it finds its own end, not another owner's.
+TEST_F(Failpoint, AnEndWhoseAnswerWasLostIsKnown) {
+  fleet->Kill("order-1");
+  fleet->Restart("order-1", {"--failpoints=saga.create.finish.after=lost@1"});
+  fleet->WaitServing("order-1");
+  const Result result = CreateOrder(*fleet->orders(), "load-user0", "lost-end", {{"load0", 1}}, 10000);
+  ASSERT_EQ(result.order.state(), order::v1::ORDER_STATE_PAID) << result.status.error_message();
+  order::v1::GetSagaRequest request;
+  request.set_type("create");
+  request.set_id(result.order.order_id());
+  order::v1::GetSagaResponse response;
+  EXPECT_TRUE(Eventually([&] {
+    Call(*fleet->sagas(), &order::v1::SagaAdminService::Stub::GetSaga, "olga", request, &response);
+    return response.saga().outcome() == order::v1::SAGA_OUTCOME_COMPLETED;
+  })) << response.ShortDebugString();
+}
+
 }  // namespace
 }  // namespace flotilla::fleet

@@ -24,6 +24,8 @@ class SagaEnd {
   async::Task<absl::Status> Finish(saga::Context& context, State state, std::string reason);
 
  private:
+  async::Task<absl::Status> EndedSo(Order order);
+
   Orders& orders_;
   OrderHub& hub_;
   const postgres::DatabaseClock& clock_;
