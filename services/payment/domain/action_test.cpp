@@ -69,6 +69,12 @@ TEST(Hold, APartialCaptureReleasesTheRestAndARepeatMovesNothing) {
   EXPECT_EQ(Net(work, kAnna), -50);
 }
 
+TEST(Hold, AChargeAtOnceIsNoAuthorization) {
+  Work work = NewWork();
+  work.charges.emplace("o", Captured(80));
+  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(80), kLater}), Outcome::kOtherMethod);
+}
+
 TEST(Hold, NullLateAndReorderedCallsMoveNothing) {
   Work work = NewWork();
   EXPECT_EQ(Do(work, CaptureCommand{"o"}), Outcome::kUnknownCharge);

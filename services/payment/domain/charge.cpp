@@ -14,6 +14,7 @@ ChargeResult AnswerRepeat(const ChargeCommand& command, const Charge& charge) {
   if (charge.state == ChargeState::kVoided) return {ChargeOutcome::kVoided};
   if (charge.user_id != command.user_id) return {ChargeOutcome::kOtherUser};
   if (charge.amount != command.amount) return {ChargeOutcome::kOtherAmount};
+  if (!IsAtOnce(charge)) return {ChargeOutcome::kOtherMethod};
   switch (charge.state) {
     case ChargeState::kCharged:
       return {ChargeOutcome::kCharged, charge.transfer_id};
@@ -21,7 +22,7 @@ ChargeResult AnswerRepeat(const ChargeCommand& command, const Charge& charge) {
       return {ChargeOutcome::kInsufficientFunds};
     case ChargeState::kRefunded:
       return {ChargeOutcome::kRefunded};
-    default:  // an authorization, or a payment by the external provider
+    default:  // states that a charge at once does not come to
       return {ChargeOutcome::kOtherMethod};
   }
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,10 +47,16 @@ struct Charge {
   std::string reference = {};                    // what the external provider knows it by
   absl::Time expires_at = absl::InfinitePast();  // of an authorization, or of waiting for the provider
   std::int64_t transfer_id = 0;                  // that took the money from the payer
+  std::optional<std::size_t> transfer = {};      // index in Work::transfers of one that has no id yet
   std::int64_t payer_account = 0;                // its debited account
   int event_count = 0;                           // events that tell of this charge
 };
 using Charges = absl::flat_hash_map<std::string, Charge>;  // by order id
+
+// Whether it was paid, or refused, at once: neither authorized before nor for the external provider to pay.
+inline bool IsAtOnce(const Charge& charge) {
+  return charge.method == PaymentMethod::kWallet && charge.expires_at == absl::InfinitePast();
+}
 
 struct ChargeCommand {
   std::string order_id;  // UUID, lower case

@@ -1,5 +1,6 @@
 #include "payment/domain/charge.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -66,6 +67,29 @@ TEST(PlanCharges, StoredChargesAnswerForThemselves) {
   EXPECT_EQ(plan.results[0].transfer_id, 77);
   EXPECT_TRUE(plan.writes.empty());
   EXPECT_TRUE(plan.postings.wallets.empty());
+}
+
+TEST(PlanCharges, WhatWasPaidInAnotherWayIsNoRepeat) {
+  const absl::Time past = absl::FromUnixSeconds(1'700'000'000);
+  const Charge captured{.state = ChargeState::kCharged,
+                        .user_id = "anna",
+                        .amount = {"EUR", 100},
+                        .captured = 40,
+                        .expires_at = past,
+                        .transfer_id = 77};
+  Charges stored;
+  for (const ChargeState state : {ChargeState::kCharged, ChargeState::kRefused, ChargeState::kRefunded}) {
+    Charge held = captured, external = captured;
+    held.state = external.state = state;
+    external.method = PaymentMethod::kExternal;
+    stored.emplace(absl::StrCat("held-", static_cast<int>(state)), held);
+    stored.emplace(absl::StrCat("external-", static_cast<int>(state)), external);
+  }
+  std::vector<ChargeCommand> commands;
+  for (const auto& [order_id, charge] : stored) commands.push_back(Take(order_id, 100));
+  const ChargePlan plan = PlanCharges(commands, stored, AnnaHas(100), kEscrow);
+  EXPECT_THAT(Outcomes(plan), testing::Each(ChargeOutcome::kOtherMethod));
+  EXPECT_TRUE(plan.writes.empty());
 }
 
 TEST(PlanCharges, AnUnknownWalletLeavesNothing) {

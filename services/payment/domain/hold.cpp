@@ -15,11 +15,14 @@ ActionResult AnswerRepeat(const Charge& charge, const AuthorizeCommand& command)
   if (charge.state == ChargeState::kVoided) return {Outcome::kVoided};
   if (charge.user_id != command.user_id) return {Outcome::kOtherUser};
   if (charge.amount != command.amount) return {Outcome::kOtherAmount};
-  if (charge.method != PaymentMethod::kWallet) return {Outcome::kOtherMethod};
+  if (charge.method != PaymentMethod::kWallet || IsAtOnce(charge)) return {Outcome::kOtherMethod};
   switch (charge.state) {
     case ChargeState::kAuthorized:
     case ChargeState::kCharged:  // captured meanwhile
-      return {.amount = charge.amount, .transfer_id = charge.transfer_id, .expires_at = charge.expires_at};
+      return {.amount = charge.amount,
+              .transfer_id = charge.transfer_id,
+              .expires_at = charge.expires_at,
+              .transfer = charge.transfer};
     case ChargeState::kRefunded:
       return {Outcome::kRefunded};
     case ChargeState::kExpired:
@@ -38,7 +41,10 @@ ActionResult Apply(Work& work, const AuthorizeCommand& command) {
   const std::int64_t hold = work.system.Find(AccountKind::kHold, command.amount.currency);
   if (wallet == work.wallets.end() || hold == 0) return {Outcome::kUnknownAccount};
   const std::int64_t amount = command.amount.minor_units;
-  Charge charge{.state = ChargeState::kRefused, .user_id = command.user_id, .amount = command.amount};
+  Charge charge{.state = ChargeState::kRefused,
+                .user_id = command.user_id,
+                .amount = command.amount,
+                .expires_at = command.expires_at};
   if (wallet->second.balance < amount) {
     charge.reason = "INSUFFICIENT_FUNDS";
     work.Create(command.order_id, std::move(charge));
@@ -46,13 +52,11 @@ ActionResult Apply(Work& work, const AuthorizeCommand& command) {
   }
   wallet->second.balance -= amount;
   charge.state = ChargeState::kAuthorized;
-  charge.expires_at = command.expires_at;
   charge.payer_account = wallet->second.account_id;
-  work.Create(command.order_id, std::move(charge));
-  return {.amount = command.amount,
-          .expires_at = command.expires_at,
-          .transfer =
-              work.Move(TransferKind::kAuthorize, wallet->second.account_id, hold, command.order_id, command.amount)};
+  charge.transfer =
+      work.Move(TransferKind::kAuthorize, wallet->second.account_id, hold, command.order_id, command.amount);
+  const auto transfer = work.Create(command.order_id, std::move(charge)).transfer;
+  return {.amount = command.amount, .expires_at = command.expires_at, .transfer = transfer};
 }
 
 ActionResult Apply(Work& work, const CaptureCommand& command) {
@@ -70,7 +74,7 @@ ActionResult Apply(Work& work, const CaptureCommand& command) {
     case ChargeState::kCharged:
     case ChargeState::kRefunded:
       if (amount != stored->captured) return {Outcome::kCaptureMismatch};
-      return {.amount = {currency, amount}, .transfer_id = stored->transfer_id};
+      return {.amount = {currency, amount}, .transfer_id = stored->transfer_id, .transfer = stored->transfer};
     case ChargeState::kExpired:
       return {Outcome::kExpired};
     case ChargeState::kRefused:
@@ -86,7 +90,7 @@ ActionResult Apply(Work& work, const CaptureCommand& command) {
   Charge& charge = work.Change(command.order_id);
   charge.state = ChargeState::kCharged;
   charge.captured = amount;
-  ActionResult result{.amount = {currency, amount}, .transfer_id = charge.transfer_id};
+  ActionResult result{.amount = {currency, amount}, .transfer_id = charge.transfer_id, .transfer = charge.transfer};
   work.Move(TransferKind::kCapture, work.system.Find(AccountKind::kHold, currency),
             work.system.Find(AccountKind::kEscrow, currency), command.order_id, result.amount);
   const std::int64_t rest = charge.amount.minor_units - amount;
@@ -114,7 +118,7 @@ ActionResult Apply(Work& work, const VoidCommand& command) {
       return {};
     case ChargeState::kVoided:
     case ChargeState::kExpired:  // the first answer: what was held went back
-      return {.amount = stored->transfer_id > 0 ? stored->amount : Money{}};
+      return {.amount = stored->transfer_id > 0 || stored->transfer.has_value() ? stored->amount : Money{}};
     case ChargeState::kRefused:
       return {};
   }

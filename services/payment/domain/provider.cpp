@@ -18,8 +18,10 @@ std::size_t Receive(Work& work, const std::string& order_id, Charge& charge) {
   charge.payer_account = work.system.Find(AccountKind::kProvider, currency);
   charge.captured = charge.amount.minor_units;
   charge.state = ChargeState::kCharged;
-  return work.Move(TransferKind::kExternal, charge.payer_account, work.system.Find(AccountKind::kEscrow, currency),
-                   order_id, charge.amount);
+  const std::size_t transfer = work.Move(TransferKind::kExternal, charge.payer_account,
+                                         work.system.Find(AccountKind::kEscrow, currency), order_id, charge.amount);
+  charge.transfer = transfer;
+  return transfer;
 }
 
 // Paid for nothing: the order was given up before. In and out again, so that the ledger knows of it.

@@ -102,12 +102,7 @@ void SetTransferIds(const std::vector<std::int64_t>& ids, std::span<ActionResult
   };
   for (ActionResult& result : results) set(result);
   for (auto& [key, refund] : work.new_refunds) set(refund);
-  for (std::size_t i = 0; i < work.transfers.size(); ++i) {
-    const Transfer& transfer = work.transfers[i];
-    if (transfer.kind == TransferKind::kAuthorize || transfer.kind == TransferKind::kExternal) {
-      work.charges.at(transfer.reference).transfer_id = ids[i];
-    }
-  }
+  for (const auto& [order_id, is_new] : work.changed) set(work.charges.at(order_id));
 }
 
 // False where it raced.

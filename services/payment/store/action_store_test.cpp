@@ -56,6 +56,52 @@ TEST_F(ActionStoreTest, ABatchSeesItsOwnChanges) {
   EXPECT_EQ(Balance(user), 100);
 }
 
+TEST_F(ActionStoreTest, ARepeatInTheSameBatchIsAnsweredLikeALaterOne) {
+  const std::string user = User(100);
+  const std::string held = NewOrder(), voided = NewOrder();
+  const AuthorizeCommand hold{held, user, {"EUR", 40}, kLater};
+  const auto results = actions_.Apply(std::vector<Action>{hold, hold, CaptureCommand{held}, CaptureCommand{held}, hold,
+                                                          AuthorizeCommand{voided, user, {"EUR", 30}, kLater},
+                                                          VoidCommand{voided}, VoidCommand{voided}},
+                                      nullptr);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_GT(results->front().transfer_id, 0);
+  for (int i = 1; i < 5; ++i) EXPECT_EQ((*results)[i].transfer_id, results->front().transfer_id) << i;
+  EXPECT_EQ(Do(hold).transfer_id, results->front().transfer_id);
+  EXPECT_EQ((*results)[6].amount, (Money{"EUR", 30}));
+  EXPECT_EQ((*results)[7].amount, (Money{"EUR", 30}));
+  EXPECT_EQ(Do(VoidCommand{voided}).amount, (Money{"EUR", 30}));
+}
+
+TEST_F(ActionStoreTest, OneWayOfPayingIsNoRepeatOfAnother) {
+  const std::string user = User(1000);
+  const std::string held = NewOrder(), poor = NewOrder(), charged = NewOrder(), paid = NewOrder(), failed = NewOrder();
+  const auto charge = [&](const std::string& order, std::int64_t amount = 100) {
+    return Charge({order, user, {"EUR", amount}});
+  };
+  const auto authorize = [&](const std::string& order, std::int64_t amount = 100) {
+    return Do(AuthorizeCommand{order, user, {"EUR", amount}, kLater}).outcome;
+  };
+  authorize(held);
+  EXPECT_EQ(charge(held).outcome, ChargeOutcome::kOtherMethod);
+  Do(CaptureCommand{held, Money{"EUR", 40}});
+  EXPECT_EQ(charge(held).outcome, ChargeOutcome::kOtherMethod);
+  EXPECT_EQ(authorize(held), Outcome::kDone);
+
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(authorize(poor, 2000), Outcome::kInsufficientFunds);
+  EXPECT_EQ(charge(poor, 2000).outcome, ChargeOutcome::kOtherMethod);
+
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(charge(charged).outcome, ChargeOutcome::kCharged);
+  EXPECT_EQ(authorize(charged), Outcome::kOtherMethod);
+
+  for (const auto& [order, succeeded] : {std::pair(paid, true), std::pair(failed, false)}) {
+    Do(AwaitCommand{order, user, {"EUR", 100}, kLater, "ref-" + order});
+    Do(CallbackCommand{"evt-" + order, "ref-" + order, succeeded, {"EUR", 100}});
+    EXPECT_EQ(charge(order).outcome, ChargeOutcome::kOtherMethod);
+    EXPECT_EQ(authorize(order), Outcome::kOtherMethod);
+  }
+}
+
 TEST_F(ActionStoreTest, AHotChargeIsRefundedInPartsAndSplit) {
   const std::string user = User(1000);
   const std::string order = NewOrder();

@@ -95,7 +95,7 @@ Charge FromRow(const pqxx::row& row) {
           .fee_refunded = row[10].as<std::int64_t>(),
           .reason = row[11].c_str(),
           .reference = row[12].c_str(),
-          .expires_at = row[13].is_null() ? absl::InfinitePast() : absl::FromUnixMicros(row[13].as<std::int64_t>()),
+          .expires_at = ExpiryOf(row[13]),
           .transfer_id = row[14].as<std::int64_t>(0),
           .event_count = row[15].as<int>()};
 }
@@ -133,6 +133,10 @@ auto WordColumns(std::span<const ProviderWord> words) {
 }
 
 }  // namespace
+
+absl::Time ExpiryOf(const pqxx::field& micros) {
+  return micros.is_null() ? absl::InfinitePast() : absl::FromUnixMicros(micros.as<std::int64_t>());
+}
 
 void LockCharges(Transaction& transaction, std::span<const std::string> order_ids, Work& work) {
   for (const auto& row : transaction.Run(kLockCharges, Array(order_ids))) {

@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "payment/store/accounts.h"
+#include "payment/store/charge_rows.h"
 #include "payment/store/rows.h"
 #include "payment/store/unless_raced.h"
 
@@ -15,7 +16,9 @@ using postgres::Statement;
 using postgres::Transaction;
 
 const Statement kReadCharges = {"read_charges", R"(
-    SELECT order_id, state, user_id, amount, currency, transfer_id FROM charge WHERE order_id = ANY($1::uuid[]))"};
+    SELECT order_id, state, method, user_id, amount, currency, (extract(epoch FROM expires_at) * 1000000)::bigint,
+           transfer_id
+    FROM charge WHERE order_id = ANY($1::uuid[]))"};
 
 // The transfers and the charges they belong to. A charge that another transaction made meanwhile is not returned.
 const Statement kInsertCharges = {"insert_charges", R"(
@@ -69,9 +72,11 @@ Charges ChargesOf(const pqxx::result& rows) {
   charges.reserve(rows.size());
   for (const auto& row : rows) {
     charges.emplace(row[0].c_str(), Charge{.state = static_cast<ChargeState>(row[1].as<int>()),
-                                           .user_id = row[2].c_str(),
-                                           .amount = {row[4].c_str(), row[3].as<std::int64_t>(0)},
-                                           .transfer_id = row[5].as<std::int64_t>(0)});
+                                           .method = static_cast<PaymentMethod>(row[2].as<int>()),
+                                           .user_id = row[3].c_str(),
+                                           .amount = {row[5].c_str(), row[4].as<std::int64_t>(0)},
+                                           .expires_at = ExpiryOf(row[6]),
+                                           .transfer_id = row[7].as<std::int64_t>(0)});
   }
   return charges;
 }
