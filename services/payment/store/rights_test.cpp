@@ -33,7 +33,7 @@ TEST_F(RightsTest, MoneyMovesAsTheServicesRole) {
   ASSERT_TRUE(settlement.Claim(absl::Hours(1), 1).ok());
   const SettlementWait wait = {{order, user, absl::Now()}, Standing::kUnknown, absl::Now()};
   ASSERT_EQ(settlement.Advance({.charges = {}, .xid = "1", .transfer_id = 0}, {wait}), absl::OkStatus());
-  ASSERT_TRUE(settlement.ClaimWaiting(1).ok());
+  ASSERT_TRUE(settlement.ClaimWaiting(absl::Now(), 1).ok());
   ASSERT_EQ(settlement.Keep({{order}, {wait}}), absl::OkStatus());
 }
 

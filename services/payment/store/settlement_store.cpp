@@ -40,11 +40,12 @@ const Statement kWait = {"wait_for_settlement", R"(
 // A snapshot for both parts: a charge that is settled meanwhile stays, and goes with its next turn.
 const Statement kClaimWaiting = {"claim_waiting", R"(
     WITH turn AS MATERIALIZED (
-      SELECT order_id FROM settlement_wait WHERE ask_at <= now() ORDER BY ask_at LIMIT $1::int FOR UPDATE SKIP LOCKED),
+      SELECT order_id FROM settlement_wait WHERE ask_at <= 'epoch'::timestamptz + $2::bigint * interval '1 microsecond'
+      ORDER BY ask_at LIMIT $1::int FOR UPDATE SKIP LOCKED),
     over AS (
       DELETE FROM settlement_wait w USING turn, charge c
       WHERE w.order_id = turn.order_id AND c.order_id = turn.order_id AND NOT (c.state = 1 AND c.settled = 0))
-    UPDATE settlement_wait w SET ask_at = now() + interval '30 seconds'
+    UPDATE settlement_wait w SET ask_at = 'epoch'::timestamptz + $2::bigint * interval '1 microsecond' + interval '30 seconds'
     FROM turn, charge c
     WHERE w.order_id = turn.order_id AND c.order_id = turn.order_id AND c.state = 1 AND c.settled = 0
     RETURNING w.order_id, c.user_id, (extract(epoch FROM w.charged_at) * 1000000)::bigint, w.asked)"};
@@ -114,11 +115,11 @@ absl::Status SettlementStore::Free() {
   });
 }
 
-absl::StatusOr<std::vector<Unsettled>> SettlementStore::ClaimWaiting(int limit) {
+absl::StatusOr<std::vector<Unsettled>> SettlementStore::ClaimWaiting(absl::Time now, int limit) {
   std::vector<Unsettled> charges;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     charges.clear();
-    for (const auto& row : transaction.Run(kClaimWaiting, limit)) {
+    for (const auto& row : transaction.Run(kClaimWaiting, limit, absl::ToUnixMicros(now))) {
       charges.push_back(UnsettledOf(row, 0));
       charges.back().asked = row[3].as<int>();
     }

@@ -32,9 +32,10 @@ class SettlementStore {
   // The cursor is free again, where it stands.
   absl::Status Free();
 
-  // Charges that wait and whose turn it is, for a while: unless Keep says otherwise they have their next turn soon.
+  // Charges that wait and whose turn it is at `now`, by the clock that the plan uses, for a while: unless Keep says
+  // otherwise they have their next turn soon.
   // Those that were settled or given back since wait no longer.
-  absl::StatusOr<std::vector<Unsettled>> ClaimWaiting(int limit);
+  absl::StatusOr<std::vector<Unsettled>> ClaimWaiting(absl::Time now, int limit);
   // What becomes of these: some are settled, the others wait on.
   absl::Status Keep(const SettlementPlan& plan);
 

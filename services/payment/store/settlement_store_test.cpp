@@ -40,7 +40,7 @@ TEST_F(SettlementStoreTest, TheCursorComesToWhatIsDueInTheOrderOfCommitsForOneAt
   const auto seen = PassOverAll(last);
   EXPECT_EQ(seen.size(), 2u);
   EXPECT_EQ(seen.front(), first);
-  EXPECT_TRUE(store_of_settlement_.ClaimWaiting(10)->empty());
+  EXPECT_TRUE(store_of_settlement_.ClaimWaiting(clock_->Now(), 10)->empty());
 }
 
 // Killed between a claim and what was to follow, an instance leaves a lease behind; another one does the same again.
@@ -66,7 +66,7 @@ TEST_F(SettlementStoreTest, WhatWasClaimedByOneThatDiedIsClaimedAgain) {
   EXPECT_EQ(store_of_settlement_.Advance(due, {{due.charges.back(), Standing::kUnderWay, clock_->Now()}}),
             absl::OkStatus());
   EXPECT_EQ(position(), before);
-  EXPECT_TRUE(store_of_settlement_.ClaimWaiting(10)->empty());
+  EXPECT_TRUE(store_of_settlement_.ClaimWaiting(clock_->Now(), 10)->empty());
   EXPECT_EQ(Query("SELECT count(*) FROM settlement_wait"), 0);
 }
 
@@ -75,19 +75,21 @@ TEST_F(SettlementStoreTest, WhoWaitsHasATurnOfItsOwnAndComesAgain) {
   const std::string a = NewOrder(), b = NewOrder();
   for (const std::string& order : {a, b}) Charge({order, user, {"EUR", 10}});
   PassOverAll(b, /*wait=*/true);
-  auto turn = store_of_settlement_.ClaimWaiting(10);
+  // By the caller's clock, which is the plan's too, whatever the database's says.
+  EXPECT_TRUE(store_of_settlement_.ClaimWaiting(clock_->Now() - absl::Minutes(1), 10)->empty());
+  auto turn = store_of_settlement_.ClaimWaiting(clock_->Now(), 10);
   ASSERT_EQ(turn->size(), 2u);
   EXPECT_EQ(turn->front().asked, 1);
   EXPECT_EQ(turn->front().user_id, user);
-  EXPECT_TRUE(store_of_settlement_.ClaimWaiting(10)->empty()) << "another instance finds them taken";
+  EXPECT_TRUE(store_of_settlement_.ClaimWaiting(clock_->Now(), 10)->empty()) << "another instance finds them taken";
   // Whoever took them has died: their next turn comes all the same.
   database_->Query("UPDATE settlement_wait SET ask_at = ask_at - interval '31 seconds'");
-  turn = store_of_settlement_.ClaimWaiting(10);
+  turn = store_of_settlement_.ClaimWaiting(clock_->Now(), 10);
   ASSERT_EQ(turn->size(), 2u);
   const auto& other = turn->front().order_id == a ? turn->back() : turn->front();
   EXPECT_EQ(store_of_settlement_.Keep({{a}, {{other, Standing::kUnknown, clock_->Now() - absl::Seconds(1)}}}),
             absl::OkStatus());
-  turn = store_of_settlement_.ClaimWaiting(10);
+  turn = store_of_settlement_.ClaimWaiting(clock_->Now(), 10);
   ASSERT_EQ(turn->size(), 1u);
   EXPECT_EQ(turn->front().order_id, b);
   EXPECT_EQ(turn->front().asked, 2);

@@ -73,7 +73,7 @@ absl::StatusOr<bool> Settler::SettleDue() {
 }
 
 absl::StatusOr<bool> Settler::SettleWaiting() {
-  const absl::StatusOr<std::vector<Unsettled>> charges = store_.ClaimWaiting(kBatch);
+  const absl::StatusOr<std::vector<Unsettled>> charges = store_.ClaimWaiting(clock_.Now(), kBatch);
   if (!charges.ok()) return charges.status();
   if (charges->empty()) return false;
   if (auto error = FLOTILLA_FAILPOINT("settlement.turn"); !error.ok()) return error;
