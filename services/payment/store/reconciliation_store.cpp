@@ -5,7 +5,6 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "payment/codec/codec.h"
 #include "payment/store/accounts.h"
 #include "payment/store/charge_rows.h"
@@ -84,7 +83,8 @@ const Sql kFinish = {"finish_reconciliation", R"(
     FROM (SELECT count(*) FILTER (WHERE state = 1) AS open FROM difference WHERE statement_id = $1) d
     WHERE s.statement_id = $1
     RETURNING d.open, s.event_count,
-              (SELECT count(*) FROM statement_line WHERE statement_id = $1 AND transfer_id IS NOT NULL))"};
+              (SELECT count(*) FROM statement_line WHERE statement_id = $1 AND transfer_id IS NOT NULL),
+              (extract(epoch FROM s.reconciled_at) * 1000000)::bigint)"};
 #define DIFFERENCE_COLUMNS                                                                                     \
   "d.difference_id, d.statement_id, d.class, coalesce(d.line, 0), coalesce(d.transfer_id, 0), "                \
   "d.provider_reference, d.kind, d.theirs, d.ours, d.currency, d.state, coalesce(d.operator, ''), "            \
@@ -235,8 +235,9 @@ absl::StatusOr<Reconciled> ReconciliationStore::Reconcile(const std::string& sta
                   .open = end[0][0].as<int>(),
                   .told = added > 0};
     if (added > 0) {
-      const std::vector<events::Event> events = {
-          DifferencesEvent(statement_id, end[0][1].as<int>(), added, reconciled.open, absl::Now())};
+      const std::vector<events::Event> events = {DifferencesEvent(statement_id, end[0][1].as<int>(), added,
+                                                                  reconciled.open,
+                                                                  absl::FromUnixMicros(end[0][3].as<std::int64_t>()))};
       events::Append(transaction, events);
     }
     return absl::OkStatus();

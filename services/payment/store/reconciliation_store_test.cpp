@@ -28,6 +28,11 @@ TEST_F(ReconciliationTest, DifferencesAreToldOnceAndCorrectedByOperators) {
   EXPECT_EQ(again.open, 4);
   EXPECT_FALSE(again.told);
   EXPECT_EQ(Query("SELECT count(*) FROM event WHERE stream_id = 'statement/" + statement.statement_id + "'"), 1);
+  // Dated by the database, like the differences.
+  EXPECT_EQ(Query("SELECT count(*) FROM event, difference WHERE stream_id = 'statement/' || statement_id"
+                  " AND occurred_at = created_at AND statement_id = '" +
+                  statement.statement_id + "'"),
+            4);
   const std::int64_t owed = Owed();
   // By class: what the provider owes more by its statement.
   const std::map<DifferenceClass, std::int64_t> more = {{DifferenceClass::kMissingHere, 7},
