@@ -152,11 +152,13 @@ TEST(Refund, PartsNeverExceedWhatWasCaptured) {
   EXPECT_EQ(Do(work, RefundCommand{"o", "a", Eur(60)}), Outcome::kDone);
   EXPECT_EQ(Do(work, RefundCommand{"o", "a", Eur(60)}), Outcome::kDone);
   EXPECT_EQ(Do(work, RefundCommand{"o", "a", Eur(59)}), Outcome::kRefundMismatch);
+  EXPECT_EQ(Do(work, RefundCommand{"o", "a"}), Outcome::kRefundMismatch);  // which asks for all
   EXPECT_EQ(Do(work, RefundCommand{"o", "b", Eur(41)}), Outcome::kExceedsCaptured);
   EXPECT_EQ(Do(work, RefundCommand{"o", "b", Money{"JPY", 1}}), Outcome::kCurrencyMismatch);
   EXPECT_EQ(work.Find("o")->state, ChargeState::kCharged);
   const ActionResult rest = Apply(work, RefundCommand{"o", "c"});
   EXPECT_EQ(rest.amount, Eur(40));
+  EXPECT_EQ(Apply(work, RefundCommand{"o", "c"}).amount, Eur(40));
   EXPECT_EQ(work.Find("o")->state, ChargeState::kRefunded);
   EXPECT_EQ(Do(work, RefundCommand{"o", "d", Eur(1)}), Outcome::kRefunded);
   EXPECT_EQ(Net(work, kAnna), 100);

@@ -59,7 +59,9 @@ ActionResult RefundAll(Work& work, const RefundCommand& command) {
 ActionResult Apply(Work& work, const RefundCommand& command) {
   const auto known = work.refunds.find(RefundKey(command.order_id, command.refund_id));
   if (known != work.refunds.end()) {
-    const bool same = !command.amount.has_value() || *command.amount == known->second.amount;
+    // One without an amount left nothing to give back.
+    const bool same = command.amount.has_value() ? *command.amount == known->second.amount
+                                                 : work.Find(command.order_id)->state == ChargeState::kRefunded;
     return same ? Answer(known->second) : ActionResult{Outcome::kRefundMismatch};
   }
   if (command.refund_id.empty()) return RefundAll(work, command);
