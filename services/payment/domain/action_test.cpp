@@ -305,6 +305,21 @@ TEST_F(Provider, SuccessAfterACancellationGoesBackByItself) {
   EXPECT_EQ(ProviderOwes(), 0);
 }
 
+TEST_F(Provider, FailureAndThenSuccessOfWhatWasGivenUpIsAContradictionToo) {
+  const Work waiting = work;
+  for (const Action& end : {Action(VoidCommand{"o"}), Action(ExpireCommand{"o"})}) {
+    work = waiting;
+    work.now = kLater;
+    Do(work, end);
+    Say("e1", false);
+    work.told.clear();
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(Say("e2", true), Outcome::kDone);
+    EXPECT_THAT(Told(), ElementsAre(Notice::kLateRefunded, Notice::kConflict));
+    EXPECT_EQ(work.Find("o")->state, ChargeState::kRefunded);
+    EXPECT_EQ(ProviderOwes(), 0);
+  }
+}
+
 TEST_F(Provider, WhatDoesNotFitIsNotTakenButToldOnce) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(Say("e1", true, 99), Outcome::kAmountMismatch);

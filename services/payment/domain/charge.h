@@ -43,7 +43,7 @@ struct Charge {
   std::int64_t settled = 0;   // split between merchant and platform; 0: not yet
   std::int64_t fee = 0;       // of `settled`, the platform's part
   std::int64_t fee_refunded = 0;
-  std::string reason = {};                       // of kRefused
+  std::string reason = {};                       // of kRefused, and of a failure told after the end
   std::string reference = {};                    // what the external provider knows it by
   absl::Time expires_at = absl::InfinitePast();  // of an authorization, or of waiting for the provider
   std::int64_t transfer_id = 0;                  // that took the money from the payer

@@ -30,6 +30,7 @@ ActionResult RefundLate(Work& work, const std::string& order_id) {
   work.provider_balances[work.charges.at(order_id).amount.currency] += work.charges.at(order_id).amount.minor_units;
   Apply(work, RefundCommand{order_id, "late"});
   work.Tell(order_id, Notice::kLateRefunded);
+  if (work.charges.at(order_id).reason == kFailed) work.Tell(order_id, Notice::kConflict);
   return {.amount = work.charges.at(order_id).amount, .transfer = in};
 }
 
@@ -100,7 +101,9 @@ ActionResult Apply(Work& work, const CallbackCommand& command) {
       return RefundLate(work, order_id);
     case ChargeState::kVoided:
     case ChargeState::kExpired:
-      return command.succeeded ? RefundLate(work, order_id) : ActionResult();
+      if (command.succeeded) return RefundLate(work, order_id);
+      work.Change(order_id).reason = kFailed;
+      return {};
     default: {
       // The provider's first word stands: charged (whatever was refunded since) or refused.
       const bool succeeded_first = charge.state != ChargeState::kRefused;

@@ -102,6 +102,19 @@ TEST_F(ActionStoreTest, OneWayOfPayingIsNoRepeatOfAnother) {
   }
 }
 
+TEST_F(ActionStoreTest, AWordAgainstAnEarlierOneIsToldAfterTheEndToo) {
+  const std::string order = NewOrder();
+  Do(AwaitCommand{order, "guest", {"EUR", 70}, kLater, "ref-against"});
+  Do(VoidCommand{order});
+  Do(CallbackCommand{"evt-no", "ref-against", false, {"EUR", 70}});
+  Do(CallbackCommand{"evt-yes", "ref-against", true, {"EUR", 70}});
+  const auto told = [&](const char* type) {
+    return Query(absl::StrCat("SELECT count(*) FROM event WHERE type = '", type, "' AND stream_id = '", order, "'"));
+  };
+  EXPECT_EQ(told("payment.late_refunded"), 1);
+  EXPECT_EQ(told("payment.conflict"), 1);
+}
+
 TEST_F(ActionStoreTest, AHotChargeIsRefundedInPartsAndSplit) {
   const std::string user = User(1000);
   const std::string order = NewOrder();
