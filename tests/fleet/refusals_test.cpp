@@ -388,6 +388,7 @@ TEST_F(Refusals, OfRefundsAndCancellationsOfOrdersAreDistinctAndDocumented) {
   Refused("RefundOrder", refund(paid, {"r2", 1, true}), "STOCK_RETURN_NEEDS_FULL_REFUND");
   Refused("RefundOrder", refund(paid, {"r2", 1, false, "USD"}), "CURRENCY_MISMATCH");
   Refused("RefundOrder", refund(paid, {"r1", 51}), "REFUND_MISMATCH");
+  EXPECT_EQ(refund(paid, {"r1"}).reason, "REFUND_MISMATCH");
   Refused("CancelOrder", CancelOrder(*stub, "rose", NewOrder()), "UNKNOWN_ORDER");
   Refused("CancelOrder", CancelOrder(*stub, "rose", refunded), "ORDER_REFUNDED");
   auto documented = Documented("order/v1/order_service.proto");

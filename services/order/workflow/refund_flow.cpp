@@ -11,10 +11,13 @@ namespace {
 
 using absl::StatusCode;
 
-// Whether a stored refund is what is asked for again.
-absl::Status CheckRepeat(const RefundRequest& request, const Refund& stored, const std::string& currency) {
-  const bool same_amount =
-      !request.amount.has_value() || (*request.amount == stored.amount && request.currency == currency);
+// Whether a stored refund is what is asked for again. Without an amount it is of all that was left: the order, as read
+// after it, has that much left while it is under way, and nothing afterwards.
+absl::Status CheckRepeat(const RefundRequest& request, const Refund& stored, const Order& order) {
+  const std::int64_t left = order.total - order.refunded;
+  const bool same_amount = request.amount.has_value()
+                               ? *request.amount == stored.amount && request.currency == order.currency
+                               : left == 0 || (order.state == State::kRefunding && left == stored.amount);
   if (same_amount && request.return_stock == stored.return_stock) return absl::OkStatus();
   return errors::Make(StatusCode::kAlreadyExists, "REFUND_MISMATCH",
                       "refund_id: was used with another amount or return of stock", {{"field", "refund_id"}});
@@ -100,9 +103,9 @@ async::Task<absl::StatusOr<Order>> RefundFlow::Refund(RefundRequest request, abs
         co_await orders_.ReadRefund({request.key, request.refund_id});
     if (!stored.ok()) co_return Retryable(stored.status());
     if (stored->has_value()) {
-      if (absl::Status status = CheckRepeat(request, **stored, order->currency); !status.ok()) co_return status;
       order = co_await flow_.Read(request.key);
       if (!order.ok()) co_return order.status();
+      if (absl::Status status = CheckRepeat(request, **stored, *order); !status.ok()) co_return status;
       co_return co_await flow_.Settle(*ticket, *std::move(order), deadline);
     }
     const absl::StatusOr<order::Refund> refund = Decide(request, *order);
