@@ -64,5 +64,16 @@ TEST(Policy, MoneyAndHoldsAreMovedByTheOrderServiceAlone) {
   }
 }
 
+TEST(Policy, MoneyGoesBackByOperatorsAndTheOrderServiceAlone) {
+  for (const auto& [method, service] :
+       {std::pair("order.v1.OrderService/RefundOrder", ""), std::pair("payment.v1.PaymentService/Refund", "order"),
+        std::pair("inventory.v1.InventoryService/Release", "order")}) {
+    const Access* access = FindAccess(std::string("flotilla.") + method);
+    ASSERT_NE(access, nullptr) << method;
+    EXPECT_EQ(access->users, Users::kOperators) << method;
+    EXPECT_EQ(access->service, service) << method;
+  }
+}
+
 }  // namespace
 }  // namespace flotilla::identity

@@ -148,6 +148,7 @@ Result RefundOrder(order::v1::OrderService::Stub& stub, const std::string& user,
   request.set_order_id(order_id);
   request.set_refund_id(refund.refund_id);
   request.set_return_stock(refund.return_stock);
+  request.set_user_id(refund.owner);
   if (refund.amount > 0) {
     request.mutable_amount()->set_minor_units(refund.amount);
     request.mutable_amount()->set_currency_code(refund.currency);

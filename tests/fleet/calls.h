@@ -42,6 +42,7 @@ struct Refund {
   std::int64_t amount = 0;  // 0: all that is left
   bool return_stock = false;
   std::string currency = "EUR";
+  std::string owner = {};  // empty: the caller
 };
 Result RefundOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id,
                    const Refund& refund, int timeout_ms = 5000);

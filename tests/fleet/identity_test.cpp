@@ -108,7 +108,6 @@ TEST_F(Identity, AnOrderIsPaidAndSeenByItsUserAlone) {
   EXPECT_EQ(GetOrder(*fleet->orders(), "bob", id).reason, "UNKNOWN_ORDER");
   EXPECT_EQ(GetOrder(*fleet->orders(), "bob", id).reason, GetOrder(*fleet->orders(), "", id).reason);
   EXPECT_EQ(CancelOrder(*fleet->orders(), "bob", id).reason, "UNKNOWN_ORDER");
-  EXPECT_EQ(RefundOrder(*fleet->orders(), "bob", id, {.refund_id = "r"}).reason, "UNKNOWN_ORDER");
 
   for (const auto& [user, sees] : {std::pair("alice", true), std::pair("bob", false)}) {
     grpc::ClientContext context;
@@ -125,6 +124,29 @@ TEST_F(Identity, AnOrderIsPaidAndSeenByItsUserAlone) {
     const grpc::Status end = stream->Finish();
     if (!sees) EXPECT_EQ(Explain(end).reason, "UNKNOWN_ORDER");
   }
+}
+
+TEST_F(Identity, OperatorsAloneRefund) {
+  const Result paid = CreateOrder(*fleet->orders(), "alice", "refunded", {{"sku", 2}});
+  ASSERT_EQ(paid.order.state(), order::v1::ORDER_STATE_PAID);
+  const std::string id = paid.order.order_id();
+  const auto refund = [&](const char* caller, const char* owner) {
+    return RefundOrder(*fleet->orders(), caller, id, {.refund_id = "r", .amount = 50, .owner = owner});
+  };
+  EXPECT_EQ(refund("alice", "").reason, "NOT_AN_OPERATOR");
+  EXPECT_EQ(refund("bob", "alice").reason, "NOT_AN_OPERATOR");
+  EXPECT_EQ(GetOrder(*fleet->orders(), "alice", id).order.state(), order::v1::ORDER_STATE_PAID);
+  EXPECT_EQ(refund("", "").reason, "UNKNOWN_ORDER");  // no order of the operator's own
+  EXPECT_EQ(refund("", "bob").reason, "UNKNOWN_ORDER");
+  EXPECT_EQ(refund("", "alice").order.state(), order::v1::ORDER_STATE_PARTIALLY_REFUNDED);
+
+  // By hand, before the end of a saga is told by word.
+  payment::v1::RefundResponse refunded;
+  const auto by_hand = [&](const char* caller) {
+    return Call(*fleet->payments(), &PaymentService::Stub::Refund, caller, {}, &refunded).reason;
+  };
+  EXPECT_EQ(by_hand("alice"), "NOT_AN_OPERATOR");
+  EXPECT_EQ(by_hand(""), "INVALID_FIELD");  // let in: the request is empty
 }
 
 TEST_F(Identity, AWalletIsItsOwners) {

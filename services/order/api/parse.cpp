@@ -55,8 +55,11 @@ absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string&
   return OrderKey{user_id, absl::AsciiStrToLower(order_id)};
 }
 
-absl::StatusOr<RefundRequest> Parse(const std::string& user_id, const v1::RefundOrderRequest& request) {
-  absl::StatusOr<OrderKey> key = ParseKey(user_id, request.order_id());
+absl::StatusOr<RefundRequest> Parse(const std::string& caller, const v1::RefundOrderRequest& request) {
+  if (!request.user_id().empty() && !validation::IsName(request.user_id())) {
+    return errors::InvalidField("user_id", validation::kNameRule);
+  }
+  absl::StatusOr<OrderKey> key = ParseKey(request.user_id().empty() ? caller : request.user_id(), request.order_id());
   if (!key.ok()) return key.status();
   if (!validation::IsName(request.refund_id())) return errors::InvalidField("refund_id", validation::kNameRule);
   RefundRequest refund{

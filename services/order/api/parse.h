@@ -14,7 +14,8 @@ namespace flotilla::order {
 // An order without prices and times.
 absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request);
 absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id);
-absl::StatusOr<RefundRequest> Parse(const std::string& user_id, const v1::RefundOrderRequest& request);
+// Of the order's user where the request names one, else of the caller.
+absl::StatusOr<RefundRequest> Parse(const std::string& caller, const v1::RefundOrderRequest& request);
 absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request);
 // One of a batch, named "requests[2].user_id" in errors.
 absl::StatusOr<OrderKey> Parse(const v1::GetCompletionRequest& request, int index);

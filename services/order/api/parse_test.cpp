@@ -24,6 +24,20 @@ TEST(Parse, AnOrderIsIdentifiedByUserAndKey) {
   EXPECT_EQ(order->user_id, "anna");
 }
 
+TEST(Parse, ARefundIsOfTheNamedUsersOrderOrOfTheCallersOwn) {
+  v1::RefundOrderRequest request;
+  request.set_order_id(OrderId("anna", "key"));
+  request.set_refund_id("r");
+  EXPECT_EQ(Parse("olga", request)->key.user_id, "olga");
+  request.set_user_id("anna");
+  EXPECT_EQ(Parse("olga", request)->key.user_id, "anna");
+  EXPECT_EQ(Parse("", request)->key.user_id, "anna");
+  request.set_user_id("an na");
+  EXPECT_EQ(Field(Parse("olga", request).status()), "user_id");
+  request.set_user_id(std::string(65, 'a'));
+  EXPECT_EQ(Field(Parse("olga", request).status()), "user_id");
+}
+
 TEST(Parse, NobodyIsRefused) {
   EXPECT_EQ(errors::Reason(Parse("", Good()).status()), "NO_USER");
   EXPECT_EQ(errors::Reason(ParseKey("", OrderId("a", "b")).status()), "NO_USER");
