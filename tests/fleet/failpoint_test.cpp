@@ -32,9 +32,11 @@ bool All() {
   return suite != nullptr && std::string(suite) == "all";
 }
 
-// The same code registers every service.
+// The same code registers every service. The settlement of a killed payment goes on once its lease of half a minute has
+// ended; settlement_test kills there each time.
 bool IsChosen(const std::string& instance, const std::string& place) {
   if (All() || absl::StartsWith(place, "saga.create.")) return true;
+  if (absl::StrContains(place, "settle") || absl::StartsWith(place, "rpc.order.")) return false;
   return !absl::StartsWith(place, "saga.") && (instance == "order-1" || !absl::StartsWith(place, "etcd."));
 }
 
@@ -121,7 +123,7 @@ class Failpoint : public testing::Test {
   static void SetUpTestSuite() {
     fleet = new Fleet({.bin = TestFailpointBin()});
     const std::map<std::string, std::vector<std::string>> flags = {
-        {"payment", {absl::StrCat("--provider_secrets=", kLoadProviderSecret)}},
+        {"payment", {absl::StrCat("--provider_secrets=", kLoadProviderSecret), "--settle_after=1s"}},
         {"order", {"--payment_window=2s"}},
         {"inventory", {}},
         {"notify", {"--webhook_allow_private"}}};
@@ -179,7 +181,8 @@ class Failpoint : public testing::Test {
       {
         Load load(*fleet, {"order-1"}, kBuyers, 2000, Flows::kAll);
         const Shopkeeper shopkeeper(*fleet);
-        EXPECT_TRUE(Eventually([&] { return !fleet->process(instance).alive(); })) << "was not reached";
+        EXPECT_TRUE(Eventually([&] { return !fleet->process(instance).alive(); }, absl::Seconds(60)))
+            << "was not reached";
         fleet->Kill(instance);
         fleet->Restart(instance);
         fleet->WaitServing(instance);

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -67,7 +69,7 @@ class TestReceiver {
     }
     shutdown(listener_, SHUT_RDWR);
     acceptor_.join();
-    for (auto& thread : threads_) thread.join();
+    for (auto& [id, thread] : threads_) thread.join();
     close(listener_);
   }
   TestReceiver(const TestReceiver&) = delete;
@@ -93,7 +95,14 @@ class TestReceiver {
         return;
       }
       open_.push_back(fd);
-      threads_.emplace_back([this, fd] { Serve(fd); });
+      std::thread thread([this, fd] { Serve(fd); });
+      const std::thread::id id = thread.get_id();
+      threads_.emplace(id, std::move(thread));
+      // What has ended is joined with the next one: a thread keeps its stack until then.
+      for (const std::thread::id ended : std::exchange(ended_, {})) {
+        threads_.at(ended).join();
+        threads_.erase(ended);
+      }
     }
   }
   void Serve(int fd) {
@@ -117,6 +126,7 @@ class TestReceiver {
     std::lock_guard lock(mutex_);
     std::erase(open_, fd);
     close(fd);
+    ended_.push_back(std::this_thread::get_id());
   }
   void Reply(int fd, Request request) {
     std::string reply;
@@ -144,7 +154,8 @@ class TestReceiver {
   std::vector<Request> requests_;
   int listener_ = -1;
   int port_ = 0;
-  std::vector<std::thread> threads_;
+  std::map<std::thread::id, std::thread> threads_;
+  std::vector<std::thread::id> ended_;  // of these
   std::thread acceptor_;
 };
 
