@@ -1,4 +1,4 @@
-// A flash sale on one SKU from a generator of one thread, which costs a third of ghz: buyers of flash-0, the next as
+// A flash sale on one SKU from a generator of one thread, which costs half of ghz: buyers of flash-0, the next as
 // soon as one is answered. Used by bench/run. Exit 0; 2: could not begin.
 #include <sys/resource.h>
 
