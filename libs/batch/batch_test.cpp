@@ -142,25 +142,31 @@ struct Timed {
   absl::Time deadline;
 };
 
+// Batches of two, one after the other, noted in `sent`.
+std::unique_ptr<CallBatcher<Timed, int>> Noting(std::vector<std::vector<int>>& sent) {
+  return std::make_unique<CallBatcher<Timed, int>>(
+      CallOptions{.name = "t", .max_in_flight = 1, .max_batch = 2},
+      [&sent](std::vector<Timed> requests) -> async::Task<Worker::Results> {
+        sent.emplace_back();
+        Worker::Results results;
+        for (const Timed& request : requests) {
+          sent.back().push_back(request.number);
+          results.emplace_back(request.number);
+        }
+        co_await async::SleepFor(absl::Milliseconds(1));
+        co_return results;
+      });
+}
+
 TEST(CallBatcher, WhatIsTooLateIsNotSentAndTheNewestGoFirstWhereTheOldestNearlyAre) {
   async::ThreadExecutor executor;
   std::vector<std::vector<int>> sent;
-  CallBatcher<Timed, int> batcher({.name = "t", .max_in_flight = 1, .max_batch = 2},
-                                  [&](std::vector<Timed> requests) -> async::Task<Worker::Results> {
-                                    sent.emplace_back();
-                                    Worker::Results results;
-                                    for (const Timed& request : requests) {
-                                      sent.back().push_back(request.number);
-                                      results.emplace_back(request.number);
-                                    }
-                                    co_await async::SleepFor(absl::Milliseconds(1));
-                                    co_return results;
-                                  });
+  const auto batcher = Noting(sent);
   const absl::Time now = absl::Now();
   std::vector<async::Task<absl::StatusOr<int>>> calls;
-  calls.push_back(batcher.Call({0, now - absl::Seconds(1)}));
-  calls.push_back(batcher.Call({1, now + kNearlyLate / 2}));
-  for (int i = 2; i < 6; ++i) calls.push_back(batcher.Call({i, now + absl::Minutes(1)}));
+  calls.push_back(batcher->Call({0, now - absl::Seconds(1)}));
+  calls.push_back(batcher->Call({1, now + kNearlyLate / 2}));
+  for (int i = 2; i < 6; ++i) calls.push_back(batcher->Call({i, now + absl::Minutes(1)}));
   const auto results = async::BlockOn(executor, async::WhenAll(std::move(calls)));
   EXPECT_TRUE(absl::IsDeadlineExceeded(results[0].status()));
   EXPECT_EQ(sent.front(), (std::vector<int>{4, 5}));
@@ -169,21 +175,12 @@ TEST(CallBatcher, WhatIsTooLateIsNotSentAndTheNewestGoFirstWhereTheOldestNearlyA
 
 TEST(CallBatcher, InTheOrderOfArrivalWhileNobodyIsNearlyLate) {
   async::ThreadExecutor executor;
-  std::vector<int> sent;
-  CallBatcher<Timed, int> batcher({.name = "t", .max_in_flight = 1, .max_batch = 2},
-                                  [&](std::vector<Timed> requests) -> async::Task<Worker::Results> {
-                                    Worker::Results results;
-                                    for (const Timed& request : requests) {
-                                      sent.push_back(request.number);
-                                      results.emplace_back(request.number);
-                                    }
-                                    co_await async::SleepFor(absl::Milliseconds(1));
-                                    co_return results;
-                                  });
+  std::vector<std::vector<int>> sent;
+  const auto batcher = Noting(sent);
   std::vector<async::Task<absl::StatusOr<int>>> calls;
-  for (int i = 0; i < 6; ++i) calls.push_back(batcher.Call({i, absl::Now() + absl::Minutes(1)}));
+  for (int i = 0; i < 6; ++i) calls.push_back(batcher->Call({i, absl::Now() + absl::Minutes(1)}));
   async::BlockOn(executor, async::WhenAll(std::move(calls)));
-  EXPECT_EQ(sent, (std::vector<int>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(sent, (std::vector<std::vector<int>>{{0, 1}, {2, 3}, {4, 5}}));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "google/rpc/error_details.pb.h"
+#include "timestamp/timestamp.h"
 
 namespace flotilla::errors {
 namespace {
@@ -55,9 +56,7 @@ absl::Status InvalidField(std::string_view field, std::string_view description) 
 
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
   google::rpc::RetryInfo info;
-  const absl::Duration rest = delay - absl::Seconds(absl::ToInt64Seconds(delay));
-  info.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(delay));
-  info.mutable_retry_delay()->set_nanos(static_cast<int>(absl::ToInt64Nanoseconds(rest)));
+  *info.mutable_retry_delay() = timestamp::ToProto(delay);
   google::rpc::Status proto = Details(status);
   proto.add_details()->PackFrom(info);
   Attach(status, proto);

@@ -4,8 +4,7 @@
 //
 // In a release build a place is nothing, its name is not even made. With -DFLOTILLA_FAILPOINTS=ON (preset failpoints)
 // the flag --failpoints says what happens where: a list of name=kind[:duration][@n], separated by ";". A name may end
-// with
-// "*". Kinds:
+// with "*". Kinds:
 //   crash            kill -9 of this process
 //   delay:<duration> the thread stands still for so long, for example delay:500ms
 //   error            UNAVAILABLE: before, nothing was done; after, it was done and the caller is told that it failed

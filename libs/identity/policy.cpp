@@ -30,6 +30,7 @@ constexpr Row kTable[] = {
     {"flotilla.order.v1.OrderService", "WatchOrders", kUser},
 
     {"flotilla.order.v1.CompletionService", "BatchGetCompletions", kPayment},
+    {"flotilla.order.v1.CompletionService", "ListOutcomes", kPayment},
 
     {"flotilla.order.v1.SagaAdminService", "ListSagas", kOperator},
     {"flotilla.order.v1.SagaAdminService", "GetSaga", kOperator},
@@ -65,6 +66,7 @@ constexpr Row kTable[] = {
     {"flotilla.payment.v1.PaymentService", "Capture", kOrder},
     {"flotilla.payment.v1.PaymentService", "Void", kOrder},
     {"flotilla.payment.v1.PaymentService", "CreatePayment", kOrder},
+    {"flotilla.payment.v1.PaymentService", "BatchGetPayments", kOrder},
     {"flotilla.payment.v1.PaymentService", "BatchCharge", kOrder},
     {"flotilla.payment.v1.PaymentService", "BatchRefund", kOrder},
     {"flotilla.payment.v1.PaymentService", "Settle", kOrderOrOperator},

@@ -2,6 +2,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "digest/digest.h"
 #include "google/protobuf/util/json_util.h"
 #include "identity/json.h"
 #include "openssl/bn.h"
@@ -10,7 +11,6 @@
 #include "openssl/hmac.h"
 #include "openssl/pem.h"
 #include "openssl/rand.h"
-#include "openssl/sha.h"
 #include "openssl/x509.h"
 
 namespace flotilla::identity {
@@ -56,10 +56,9 @@ std::string SignWith(EVP_PKEY* key, absl::string_view text) {
 std::string KeyId(EVP_PKEY* key) {
   unsigned char* der = nullptr;
   const int size = i2d_PUBKEY(key, &der);
-  unsigned char hash[SHA256_DIGEST_LENGTH];
-  SHA256(der, static_cast<std::size_t>(size), hash);
+  const auto hash = digest::Sha256({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)});
   OPENSSL_free(der);
-  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(hash), 8));
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(hash.data()), 8));
 }
 
 }  // namespace

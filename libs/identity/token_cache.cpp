@@ -1,15 +1,13 @@
 #include "identity/token_cache.h"
 
-#include "openssl/sha.h"
+#include <bit>
+
+#include "digest/digest.h"
 
 namespace flotilla::identity {
 
 TokenCache::Digest TokenCache::DigestOf(absl::string_view token) {
-  static_assert(sizeof(Digest) == SHA256_DIGEST_LENGTH);
-  Digest digest;
-  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(),
-         reinterpret_cast<unsigned char*>(digest.data()));
-  return digest;
+  return std::bit_cast<Digest>(digest::Sha256({token.data(), token.size()}));
 }
 
 std::optional<Claims> TokenCache::Find(const Digest& digest, const std::shared_ptr<const KeySet>& keys) {

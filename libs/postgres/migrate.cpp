@@ -1,7 +1,6 @@
-#include <openssl/sha.h>
-
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "digest/digest.h"
 #include "postgres/connection.h"
 #include "postgres/session.h"
 
@@ -14,11 +13,11 @@ constexpr char kTable[] =
     "CREATE TABLE IF NOT EXISTS schema_migration ("
     "name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
 
-std::string Checksum(std::string_view sql) {
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(sql.data()), sql.size(),
-         reinterpret_cast<unsigned char*>(digest.data()));
-  return Bytes(digest).substr(2);
+std::string Checksum(std::string_view sql) { return Bytes(std::string(digest::Bytes(digest::Sha256(sql)))).substr(2); }
+
+// The server stops or starts, or somebody has a table locked.
+bool Passing(const pqxx::sql_error& error) {
+  return error.sqlstate().starts_with("57P") || error.sqlstate() == "55P03";
 }
 
 absl::Status Apply(pqxx::connection& connection, const Migration& migration) {
@@ -37,7 +36,8 @@ absl::Status Apply(pqxx::connection& connection, const Migration& migration) {
     work.commit();
     return absl::OkStatus();
   } catch (const pqxx::sql_error& error) {
-    if (!connection.is_open() || error.sqlstate().starts_with("57P")) throw pqxx::broken_connection(error.what());
+    if (Passing(error)) throw;
+    if (!connection.is_open()) throw pqxx::broken_connection(error.what());
     return absl::InternalError(absl::StrCat("migration ", name, ": ", Describe(error)));
   }
 }
@@ -47,6 +47,8 @@ absl::Status ApplyAll(pqxx::connection& connection, std::span<const Migration> m
   // A notice for the table that exists is noise.
   pqxx::nontransaction(connection).exec("SET client_min_messages = warning");
   pqxx::nontransaction(connection).exec(kTable);
+  // Whoever waits for a table keeps all others waiting behind him: rather give up soon, and come again.
+  pqxx::nontransaction(connection).exec("SET lock_timeout = '200ms'");
   for (const Migration& migration : migrations) {
     if (absl::Status status = Apply(connection, migration); !status.ok()) return status;
   }
@@ -55,6 +57,12 @@ absl::Status ApplyAll(pqxx::connection& connection, std::span<const Migration> m
 }
 
 }  // namespace
+
+std::vector<Migration> Joined(std::initializer_list<std::span<const Migration>> lists) {
+  std::vector<Migration> joined;
+  for (const auto& list : lists) joined.insert(joined.end(), list.begin(), list.end());
+  return joined;
+}
 
 absl::Status Migrate(const Options& options, std::span<const Migration> migrations, absl::Duration wait) {
   Options patient = options;  // a migration takes as long as it takes
@@ -67,7 +75,7 @@ absl::Status Migrate(const Options& options, std::span<const Migration> migratio
       const std::unique_ptr<pqxx::connection> connection = Connect(patient);
       return ApplyAll(*connection, migrations);
     } catch (const pqxx::sql_error& error) {
-      if (!error.sqlstate().starts_with("57P")) return absl::InternalError("migrations: " + Describe(error));
+      if (!Passing(error)) return absl::InternalError("migrations: " + Describe(error));
       status = absl::UnavailableError("migrations: " + Describe(error));
     } catch (const pqxx::failure& error) {  // no connection, or lost; what was committed is recorded
       status = absl::UnavailableError("migrations: " + FirstLine(error.what()));
@@ -75,7 +83,7 @@ absl::Status Migrate(const Options& options, std::span<const Migration> migratio
       return absl::InternalError("migrations: " + FirstLine(error.what()));
     }
     if (absl::Now() >= deadline) return status;
-    absl::SleepFor(std::min(absl::Milliseconds(200), deadline - absl::Now()));
+    absl::SleepFor(std::min(absl::Milliseconds(500), deadline - absl::Now()));
   }
 }
 

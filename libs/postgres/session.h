@@ -133,9 +133,11 @@ struct Migration {
   std::string_view name;
   std::string_view sql;
 };
+// One schema of several rooms' migrations, in that order.
+std::vector<Migration> Joined(std::initializer_list<std::span<const Migration>> lists);
 // Applies what is missing, under an advisory lock, each migration in its own transaction, recorded in schema_migration
-// with its checksum. Waits for the server up to `wait`. FAILED_PRECONDITION where an applied migration's text has
-// changed.
+// with its checksum. Waits for the server, and for locks that others have, up to `wait`. FAILED_PRECONDITION where an
+// applied migration's text has changed.
 absl::Status Migrate(const Options& options, std::span<const Migration> migrations, absl::Duration wait);
 
 }  // namespace flotilla::postgres

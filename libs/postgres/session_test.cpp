@@ -475,6 +475,24 @@ TEST_F(SessionTest, MigrationsRunOnceByManyAtOnce) {
   EXPECT_EQ(database.Query("SELECT string_agg(name, ' ' ORDER BY name) FROM schema_migration"), "001_a.sql 002_b.sql");
 }
 
+TEST_F(SessionTest, AMigrationWaitsForALockWithoutHoldingUpOthers) {
+  database.Query("CREATE TABLE a (id int)");
+  pqxx::connection connection(database.options().uri);
+  auto reader = std::make_unique<pqxx::work>(connection);
+  reader->exec("SELECT * FROM a");
+  const std::vector<Migration> migrations = {{"001_a.sql", "ALTER TABLE a ADD COLUMN b int"}};
+  EXPECT_EQ(Migrate(database.options(), migrations, {}).code(), absl::StatusCode::kUnavailable);
+  std::thread migration(
+      [&] { EXPECT_EQ(Migrate(database.options(), migrations, absl::Minutes(1)), absl::OkStatus()); });
+  for (int i = 0; i < 5; ++i) {
+    database.Query("INSERT INTO a VALUES (1)");
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+  reader.reset();
+  migration.join();
+  EXPECT_EQ(database.Query("SELECT count(*), count(b) FROM a"), "5");
+}
+
 TEST_F(SessionTest, AChangedMigrationIsRefused) {
   ASSERT_EQ(Migrate(database.options(), std::vector<Migration>{{"001_a.sql", "CREATE TABLE a (id int)"}}, {}),
             absl::OkStatus());

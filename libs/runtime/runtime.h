@@ -12,8 +12,8 @@
 // Flags, each also FLOTILLA_<NAME> in the environment and in --flagfile (precedence: command line, environment, file):
 // --listen, --advertise, --health_listen, --metrics_listen, --etcd, --postgres, --postgres_password_file,
 // --owner_postgres, --owner_postgres_password_file, --migrations, --redis, --nats, --instance_id, --loops, --max_calls,
-// --max_streams, --connection_age, --connection_grace,
-// --grace_period, --log_level, and those of libs/identity and libs/guard.
+// --max_streams, --connection_age, --connection_grace, --grace_period, --log_level, and those of libs/identity and
+// libs/guard.
 #pragma once
 
 #include <functional>
@@ -60,6 +60,13 @@ class Fleet {
     T* raw = object.get();
     kept_.push_back(std::shared_ptr<T>(std::move(object)));
     return raw;
+  }
+  // Kept, begun once the server runs, and ended while its loops still do: for work that makes calls by them.
+  template <class Work>
+  void RunWhileServing(std::unique_ptr<Work> owned) {
+    Work* work = Keep(std::move(owned));
+    OnStarted([work] { work->Start(); });
+    OnStop([work] { work->Stop(); });
   }
   void OnStarted(std::function<void()> hook) { started_.push_back(std::move(hook)); }
   void OnStop(std::function<void()> hook) { stop_.push_back(std::move(hook)); }

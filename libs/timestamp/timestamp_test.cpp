@@ -24,5 +24,13 @@ TEST(Timestamp, TakesWhateverAClientSends) {
   EXPECT_LT(FromProto(proto), absl::UnixEpoch());
 }
 
+TEST(Timestamp, KeepsDurationsBothWays) {
+  for (const std::int64_t nanos : {0LL, 1LL, 1'500'000'000LL, -1LL, -1'500'000'000LL}) {
+    const google::protobuf::Duration proto = ToProto(absl::Nanoseconds(nanos));
+    EXPECT_EQ(FromProto(proto), absl::Nanoseconds(nanos));
+    EXPECT_GE(proto.seconds() * proto.nanos(), 0) << "of one sign: " << proto.ShortDebugString();
+  }
+}
+
 }  // namespace
 }  // namespace flotilla::timestamp

@@ -52,9 +52,11 @@ absl::Status CheckNote(std::string_view note, std::size_t max_bytes, bool requir
   return errors::InvalidField("note", absl::StrCat("must be ", required ? 1 : 0, " to ", max_bytes, " bytes of text"));
 }
 
-absl::StatusOr<int> PageSize(std::int32_t page_size) {
-  if (page_size < 0 || page_size > kMaxPage) return errors::InvalidField("page_size", "must be 0 to 1000");
+absl::StatusOr<int> PageSize(std::int32_t page_size, std::string_view field) {
+  if (page_size < 0 || page_size > kMaxPage) return errors::InvalidField(field, "must be 0 to 1000");
   return page_size == 0 ? kDefaultPage : page_size;
 }
+
+absl::Status ForeignToken() { return errors::InvalidField("page_token", "was not given by this service"); }
 
 }  // namespace flotilla::validation

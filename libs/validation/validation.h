@@ -27,7 +27,11 @@ bool IsCurrency(std::string_view text);
 absl::Status CheckUser(std::string_view user_id);
 // An operator's note: UTF-8 without NUL, which PostgreSQL takes nowhere. INVALID_ARGUMENT naming "note".
 absl::Status CheckNote(std::string_view note, std::size_t max_bytes, bool required = true);
-// The rows of one page of a list: 50 where the request says 0. INVALID_ARGUMENT beyond 1,000.
-absl::StatusOr<int> PageSize(std::int32_t page_size);
+// The rows of one page of a list, or of anything else that is asked for by number: 50 where the request says 0.
+// INVALID_ARGUMENT naming the field beyond 1,000.
+absl::StatusOr<int> PageSize(std::int32_t page_size, std::string_view field = "page_size");
+
+// INVALID_ARGUMENT naming "page_token".
+absl::Status ForeignToken();
 
 }  // namespace flotilla::validation
