@@ -47,27 +47,31 @@ class Hub {
     return ticket;
   }
 
-  // From any thread, after what the news tell is durable.
+  // From any thread, after what the news tell is durable. Each key with its own news; in their order.
+  void Publish(std::span<const std::pair<std::string, News>> all) {
+    Resumption resumption;
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, news] : all) TellFollowers(key, news, resumption);
+  }
   void Publish(std::span<const std::string> keys, const News& news) {
     Resumption resumption;
     std::lock_guard lock(mutex_);
-    for (const std::string& key : keys) {
-      const auto [begin, end] = tickets_.equal_range(key);
-      for (auto it = begin; it != end; ++it) Tell(*it->second, news, resumption);
-    }
+    for (const std::string& key : keys) TellFollowers(key, news, resumption);
   }
   void PublishAll(const News& news) {
     Resumption resumption;
     std::lock_guard lock(mutex_);
     for (auto& [key, ticket] : tickets_) Tell(*ticket, news, resumption);
   }
-  // Ends the waits for these keys without news: the waiters look for themselves. From any thread.
+  // Ends the waits for these keys without news: the waiters look for themselves, at what TakeNudged tells. From any
+  // thread.
   void Nudge(std::span<const std::string> keys) {
     Resumption resumption;
     std::lock_guard lock(mutex_);
     for (const std::string& key : keys) {
       const auto [begin, end] = tickets_.equal_range(key);
       for (auto it = begin; it != end; ++it) {
+        it->second->nudged_.insert(key);
         it->second->interrupted_ = true;
         Resume(*it->second, resumption);
       }
@@ -104,6 +108,11 @@ class Hub {
       };
       return Awaiter{*this, deadline};
     }
+    // Which keys were nudged since the last call, of those that are followed; news may have come besides.
+    std::set<std::string> TakeNudged() {
+      std::lock_guard lock(hub_.mutex_);
+      return std::exchange(nudged_, {});
+    }
     // Ends the wait that is under way, or else the next one.
     void Interrupt() {
       Resumption resumption;
@@ -122,6 +131,7 @@ class Hub {
       while (it->second != this) ++it;
       hub_.tickets_.erase(it);
       keys_.erase(key);
+      nudged_.erase(key);
     }
     bool Suspend(SteadyTime deadline, std::coroutine_handle<> handle) {
       std::lock_guard lock(hub_.mutex_);
@@ -143,6 +153,7 @@ class Hub {
     // The rest under the hub's mutex.
     std::set<std::string> keys_;
     std::vector<News> news_;
+    std::set<std::string> nudged_;  // of keys_
     bool interrupted_ = false;
     std::coroutine_handle<> waiting_;
     Executor* executor_ = nullptr;
@@ -150,6 +161,10 @@ class Hub {
   };
 
  private:
+  void TellFollowers(const std::string& key, const News& news, Resumption& resumption) {
+    const auto [begin, end] = tickets_.equal_range(key);
+    for (auto it = begin; it != end; ++it) Tell(*it->second, news, resumption);
+  }
   void Tell(Ticket& ticket, const News& news, Resumption& resumption) {
     Merge(ticket.news_, news);
     if (!ticket.news_.empty()) Resume(ticket, resumption);

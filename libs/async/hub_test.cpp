@@ -87,6 +87,11 @@ TEST(Hub, ANudgeReachesThoseWhoFollowTheKey) {
   hub.Nudge(kA);
   hub.Publish(kA, 7);
   EXPECT_THAT(Await(executor, *ticket, absl::Seconds(60)), ElementsAre(7)) << "news are not lost to a nudge";
+  EXPECT_THAT(ticket->TakeNudged(), ElementsAre("a")) << "nor a nudge to news";
+  EXPECT_THAT(ticket->TakeNudged(), IsEmpty());
+  hub.Nudge(kA);
+  ticket->Unfollow("a");
+  EXPECT_THAT(ticket->TakeNudged(), IsEmpty());
 }
 
 }  // namespace

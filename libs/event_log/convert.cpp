@@ -67,14 +67,14 @@ absl::StatusOr<events::ReplayRequest> Parse(const event::v1::ReplayEventsRequest
     return errors::InvalidField("max_events", "must be 1 to 100,000, or 0");
   }
   if (request.max_events() > 0) replay.limit = static_cast<std::size_t>(request.max_events());
-  if (!IsToken(replay.after)) return errors::InvalidField("page_token", "was not given by this service");
+  if (!IsToken(replay.after)) return validation::ForeignToken();
   return replay;
 }
 
 absl::StatusOr<std::int64_t> ParseToken(const event::v1::ListReplaysRequest& request) {
   std::int64_t before = 0;
   if (!request.page_token().empty() && (!absl::SimpleAtoi(request.page_token(), &before) || before < 1)) {
-    return errors::InvalidField("page_token", "was not given by this service");
+    return validation::ForeignToken();
   }
   return before;
 }

@@ -14,10 +14,7 @@ constexpr postgres::Statement kAppend{
 
 }  // namespace
 
-std::vector<postgres::Migration> LogMigrations() {
-  const auto migrations = Migrations();
-  return {migrations.begin(), migrations.end()};
-}
+std::span<const postgres::Migration> LogMigrations() { return Migrations(); }
 
 postgres::Rights LogRights() {
   return {{"INSERT", "event, relay_cursor, event_replay"},

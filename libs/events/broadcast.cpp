@@ -1,5 +1,6 @@
 #include "events/broadcast.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -19,6 +20,7 @@ constexpr std::size_t kMaxWords = 4096;  // waiting; beyond, they are dropped
 // From one message to the next. The first word goes at once; without a pause every other word of a busy service was a
 // message, and a wake-up of its own.
 constexpr absl::Duration kPause = absl::Milliseconds(2);
+constexpr std::chrono::seconds kLastMessage(5);
 
 }  // namespace
 
@@ -38,6 +40,15 @@ struct Broadcast::Impl {
   void Run() {
     NatsConnection connection;
     NatsSubscription subscription;
+    Talk(connection, subscription);
+    if (!subscription) return;
+    // NATS may be amid a message on its thread, which destroying the subscription does not wait for.
+    subscription.reset();
+    std::unique_lock lock(mutex);
+    wakeup.wait_for(lock, kLastMessage, [this] { return complete; });
+  }
+
+  void Talk(NatsConnection& connection, NatsSubscription& subscription) {
     for (bool failing = false;;) {
       if (!connection) {
         const absl::Status status = Open(connection, subscription);
@@ -81,7 +92,15 @@ struct Broadcast::Impl {
     if (status != NATS_OK) return NatsError("subscribe " + subject, status);
     connection = *std::move(opened);
     subscription.reset(raw);
+    if (natsSubscription_SetOnCompleteCB(raw, OnComplete, this) != NATS_OK) complete = true;
     return absl::OkStatus();
+  }
+
+  static void OnComplete(void* self) {
+    auto* impl = static_cast<Impl*>(self);
+    std::lock_guard lock(impl->mutex);
+    impl->complete = true;
+    impl->wakeup.notify_all();
   }
 
   static void OnMessage(natsConnection*, natsSubscription*, natsMsg* raw, void* self) {
@@ -97,7 +116,8 @@ struct Broadcast::Impl {
   std::mutex mutex;
   std::condition_variable wakeup;
   bool stopping = false;
-  bool pausing = false;  // the thread looks by itself when it ends
+  bool complete = false;  // NATS calls no more
+  bool pausing = false;   // the thread looks by itself when it ends
   std::vector<std::string> words;
   std::thread thread;
 };

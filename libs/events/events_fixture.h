@@ -73,8 +73,7 @@ class EventsTest : public testing::Test {
  protected:
   EventsTest() : session(database.options()) {
     nats.url = TestNats();
-    const std::vector<postgres::Migration> migrations = LogMigrations();
-    EXPECT_EQ(Migrate(database.options(), migrations, absl::ZeroDuration()), absl::OkStatus());
+    EXPECT_EQ(Migrate(database.options(), LogMigrations(), absl::ZeroDuration()), absl::OkStatus());
     stream = "TEST_" + database.name() + "_" + std::to_string(absl::ToUnixMicros(absl::Now()));
     subject = "test." + stream;
   }

@@ -34,7 +34,7 @@ struct Event {
 };
 
 // The table and the relay's cursor; the first migrations of every service that writes events.
-std::vector<postgres::Migration> LogMigrations();
+std::span<const postgres::Migration> LogMigrations();
 // What the service's role needs of them. The log's parts are made and dropped by two functions of the owner.
 postgres::Rights LogRights();
 

@@ -36,6 +36,8 @@ absl::StatusOr<NatsConnection> ConnectNats(const NatsOptions& options, const std
   if (status == NATS_OK) status = natsOptions_SetWriteDeadline(raw, 2000);
   if (status == NATS_OK) status = natsOptions_SetErrorHandler(raw, IgnoreAsyncError, nullptr);
   if (status == NATS_OK) status = natsOptions_SetNoEcho(raw, !echo);
+  // Without it a thread of its own sends what is published, a millisecond later.
+  if (status == NATS_OK) status = natsOptions_SetSendAsap(raw, true);
   natsConnection* connection = nullptr;
   if (status == NATS_OK) status = natsConnection_Connect(&connection, raw);
   if (status != NATS_OK) return NatsError("connect", status);

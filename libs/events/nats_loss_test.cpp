@@ -136,6 +136,34 @@ TEST_F(NatsLossTest, AStreamMadeBySomebodyElseIsFilledAgain) {
   jsStreamInfo_Destroy(info);
 }
 
+// A server that crashed may come back without a stream's last messages and with the consumer's place behind them: what
+// gets their numbers next would never be delivered.
+TEST_F(NatsLossTest, WhatIsNumberedAnewReachesConsumersThatWereFurther) {
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  ASSERT_EQ(AppendTo("a", 1, 10), absl::OkStatus());
+  std::optional<Relay> relay(relay_options());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 10; })) << received.distinct();
+  relay.reset();
+  // As the cursor finds it then: it has seen more messages than there are.
+  database.Query("UPDATE relay_cursor SET stream_sequence = stream_sequence + 100");
+  ASSERT_EQ(AppendTo("a", 11, 20), absl::OkStatus());
+  const auto created = [&]() -> std::int64_t {
+    auto connection = ConnectNats(nats, "test");
+    if (!connection.ok()) return 0;
+    const auto js = OpenJetStream(connection->get());
+    jsStreamInfo* info = nullptr;
+    if (!js.ok() || js_GetStreamInfo(&info, js->get(), stream.c_str(), nullptr, nullptr) != NATS_OK) return 0;
+    const std::int64_t at = info->Created;
+    jsStreamInfo_Destroy(info);
+    return at;
+  };
+  const std::int64_t before = created();
+  relay.emplace(relay_options());
+  ASSERT_TRUE(Eventually([&] { return received.distinct() == 20; }, absl::Seconds(30))) << received.distinct();
+  EXPECT_NE(created(), before) << "another stream, and consumers at its beginning";
+}
+
 // The retention bounds what is repeated, never what was not published at all.
 TEST_F(NatsLossTest, OldEventsAreNotRepeatedButNoneIsSkipped) {
   NatsServer server;

@@ -41,8 +41,8 @@ class PartitionsTest : public EventsTest {
 
 TEST_F(PartitionsTest, WhatWasThereStays) {
   postgres::TestDatabase old;
-  const std::vector<postgres::Migration> all = LogMigrations();
-  ASSERT_EQ(Migrate(old.options(), std::span(all).first(2), absl::ZeroDuration()), absl::OkStatus());
+  const std::span<const postgres::Migration> all = LogMigrations();
+  ASSERT_EQ(Migrate(old.options(), all.first(2), absl::ZeroDuration()), absl::OkStatus());
   old.Query(
       "INSERT INTO event (stream_id, sequence, event_id, type, data, occurred_at)"
       " SELECT 's' || i % 10, 1 + i / 10, 's' || i % 10 || '/' || 1 + i / 10, 't', 'data', now() - i * interval '1 day'"

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <pqxx/pqxx>
@@ -28,11 +29,15 @@ namespace flotilla::events {
 namespace {
 
 // Batches coalesce under load: the next one begins this long after the last one began, at the earliest.
-constexpr absl::Duration kBatchPeriod = absl::Milliseconds(20);
+constexpr absl::Duration kBatchPeriod = absl::Milliseconds(10);
 // After a wake-up: nobody waits for an event as they wait for a reply, so the order that goes on meanwhile has the
 // cores, and its next event shares the batch.
-constexpr absl::Duration kLinger = absl::Milliseconds(10);
+constexpr absl::Duration kLinger = absl::Milliseconds(3);
 constexpr absl::Duration kLeaderRetry = absl::Milliseconds(500);
+// A leader that publishes nothing for so long gives way: another instance may reach NATS. It stays away long enough for
+// the others to try.
+constexpr absl::Duration kPatience = absl::Seconds(5);
+constexpr absl::Duration kAbsence = absl::Milliseconds(1200);
 constexpr absl::Duration kStreamCheck = absl::Seconds(1);
 constexpr absl::Duration kMaxBackoff = absl::Seconds(1);
 
@@ -94,7 +99,7 @@ struct Relay::Impl {
     while (!Stopping()) {
       try {
         if (!connection) OpenConnection();
-        if (!leading && !Lead()) {
+        if (!leading && (async::SteadyNow() < lead_after || !Lead())) {
           Sleep(kLeaderRetry);
           continue;
         }
@@ -106,13 +111,17 @@ struct Relay::Impl {
       } catch (const std::exception& error) {
         telemetry::Warning("relay: failed", {{"stream", options.stream}, {"error", postgres::FirstLine(error.what())}});
       }
-      // With the connection goes the leader's lock.
-      leading = false;
-      log.reset();
-      connection.reset();
+      StepDown();
       Sleep(backoff);
       backoff = std::min(2 * backoff, kMaxBackoff);
     }
+  }
+
+  // With the connection goes the leader's lock.
+  void StepDown() {
+    leading = false;
+    log.reset();
+    connection.reset();
   }
 
   void OpenConnection() {
@@ -125,7 +134,10 @@ struct Relay::Impl {
 
   bool Lead() {
     const pqxx::row locked = pqxx::nontransaction(*connection).exec_params1(kLock, options.stream);
-    if (!locked[0].as<bool>()) return false;
+    if (!locked[0].as<bool>()) {
+      SetLag(0);  // it is the leader's to tell
+      return false;
+    }
     cursor = ReadCursor(*connection, options.stream);
     next_check = {};
     leading = true;
@@ -188,12 +200,13 @@ struct Relay::Impl {
 
   void SaveCursor() { events::SaveCursor(*connection, options.stream, cursor); }
 
-  // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: stopping,
-  // or the cursor was moved back, and these rows come again with others.
+  // Repeats until everything is acknowledged (repeats are dropped by JetStream, which knows the ids). False: these rows
+  // come again with others, because the cursor was moved back, the lead was given up, or the process stops.
   bool PublishUntilDone(std::span<const Row> rows) {
     std::vector<tracing::Span> spans;  // end with the function
     for (const Row& row : rows) AddSpan("publish", tracing::Kind::kProducer, row.event, spans);
     const std::vector<Message> messages = packer.Pack(rows);
+    const async::SteadyTime give_way = async::After(kPatience);
     for (absl::Duration backoff = absl::Milliseconds(20); !Stopping(); backoff = std::min(2 * backoff, kMaxBackoff)) {
       const absl::Status status = Publish(messages);
       if (status.ok()) {
@@ -204,7 +217,11 @@ struct Relay::Impl {
         return true;
       }
       next_check = {};
-      if (absl::IsDataLoss(status)) Rewind({});
+      if (absl::IsDataLoss(status)) {
+        // Durable before anything else: the messages just sent would hide the loss from the next check.
+        cursor.mark.sequence = std::numeric_limits<std::int64_t>::max();
+        SaveCursor();
+      }
       if (absl::IsDataLoss(status) || absl::IsAborted(status)) return false;
       if (!nats_away) {
         telemetry::Warning("relay: cannot publish",
@@ -213,6 +230,11 @@ struct Relay::Impl {
       nats_away = true;
       // Also notices a database connection that died meanwhile, and with it the lock.
       SetLag(log->LastPosition() - rows.front().place.position + 1);
+      if (async::SteadyNow() >= give_way) {
+        StepDown();
+        lead_after = async::After(kAbsence);
+        return false;
+      }
       Sleep(backoff);
     }
     return false;
@@ -239,7 +261,10 @@ struct Relay::Impl {
     if (!found.ok()) return found.status();
     if (cursor.mark.created == 0) {
       cursor.mark = *found;  // stored with the cursor's next move
-    } else if (found->created != cursor.mark.created || found->sequence < cursor.mark.sequence) {
+    } else if (found->created == cursor.mark.created && found->sequence < cursor.mark.sequence) {
+      if (auto status = publisher.Renew(); !status.ok()) return status;
+      return absl::AbortedError("the stream had lost messages");
+    } else if (found->created != cursor.mark.created) {
       Rewind(*found);
       return absl::AbortedError("the stream is another one");
     }
@@ -293,6 +318,7 @@ struct Relay::Impl {
   std::optional<LogReader> log;
   bool leading = false;
   Cursor cursor;
+  async::SteadyTime lead_after = {};
   async::SteadyTime next_check = {};
   async::SteadyTime next_look = {};  // while there is nothing to publish
   StreamPublisher publisher;

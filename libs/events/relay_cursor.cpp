@@ -12,6 +12,7 @@ constexpr char kRead[] =
     "SELECT snapshot::text, draining::text, published, stream_created, stream_sequence,"
     " drained_of::text IS NOT DISTINCT FROM draining::text AS drained, drained_xid, drained_position,"
     " pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS ahead FROM relay_cursor WHERE name = $1";
+constexpr char kSaveName[] = "save_cursor";
 // `position` is read by the version before, which counts a backlog in positions: for it the backlog begins anew.
 constexpr char kSave[] =
     "UPDATE relay_cursor SET snapshot = $2::pg_snapshot, draining = $3::pg_snapshot, position = 0, published = $4,"
@@ -32,6 +33,7 @@ void Cursor::Drained() {
 }
 
 Cursor ReadCursor(pqxx::connection& connection, const std::string& name) {
+  connection.prepare(kSaveName, kSave);
   pqxx::nontransaction session(connection);
   session.exec_params(kCreate, name);
   const pqxx::row row = session.exec_params1(kRead, name);
@@ -53,9 +55,9 @@ Cursor ReadCursor(pqxx::connection& connection, const std::string& name) {
 
 void SaveCursor(pqxx::connection& connection, const std::string& name, const Cursor& cursor) {
   pqxx::nontransaction(connection)
-      .exec_params(kSave, name, cursor.seen.text, cursor.draining.empty() ? nullptr : cursor.draining.c_str(),
-                   cursor.published, cursor.mark.created, cursor.mark.sequence, cursor.progress.after.xid,
-                   cursor.progress.after.position);
+      .exec_prepared(kSaveName, name, cursor.seen.text, cursor.draining.empty() ? nullptr : cursor.draining.c_str(),
+                     cursor.published, cursor.mark.created, cursor.mark.sequence, cursor.progress.after.xid,
+                     cursor.progress.after.position);
 }
 
 }  // namespace flotilla::events

@@ -22,7 +22,8 @@ struct Cursor {
   void Drained();
 };
 
-// Creates it where there is none. Throws as libpqxx does, and std::runtime_error where it cannot be of this cluster.
+// Once a connection, before the first SaveCursor. Creates it where there is none. Throws as libpqxx does, and
+// std::runtime_error where it cannot be of this cluster.
 Cursor ReadCursor(pqxx::connection& connection, const std::string& name);
 void SaveCursor(pqxx::connection& connection, const std::string& name, const Cursor& cursor);
 

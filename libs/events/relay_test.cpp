@@ -139,5 +139,24 @@ TEST_F(RelayTest, OneOfTwoRelaysIsActiveAndTheOtherTakesOver) {
   EXPECT_THAT(received.ids(), ElementsAre("a/1", "a/2", "a/3"));
 }
 
+TEST_F(RelayTest, ALeaderThatDoesNotReachNatsGivesWay) {
+  Relay::RelayOptions cut_off = relay_options();
+  cut_off.nats.url = "nats://127.0.0.1:1";
+  Relay first(cut_off);
+  ASSERT_TRUE(Eventually([&] {
+    return database.Query(
+               "SELECT count(*) FROM pg_stat_activity a JOIN pg_locks USING (pid) WHERE locktype ="
+               " 'advisory' AND granted AND application_name LIKE 'relay %'"
+               " AND datname = current_database()") == "1";
+  }));
+  ASSERT_EQ(AppendTo("a", 1, 1), absl::OkStatus());
+  ASSERT_TRUE(Eventually([&] { return first.lag() == 1; }));
+  Relay second(relay_options());
+  Received received;
+  Consumer consumer(consumer_options(), Into(received));
+  EXPECT_TRUE(Eventually([&] { return received.distinct() == 1; }, absl::Seconds(30)));
+  EXPECT_TRUE(Eventually([&] { return first.lag() == 0; })) << "what it no longer knows it does not tell";
+}
+
 }  // namespace
 }  // namespace flotilla::events

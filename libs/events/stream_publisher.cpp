@@ -86,6 +86,20 @@ absl::StatusOr<StreamMark> StreamPublisher::Create() {
   return Find();
 }
 
+// Where it breaks off between the two, the stream is gone, and is made as any that is missing.
+absl::Status StreamPublisher::Renew() {
+  const auto js = OpenJetStream(nats_.get());
+  if (!js.ok()) return js.status();
+  jsStreamInfo* info = nullptr;
+  jsErrCode error = static_cast<jsErrCode>(0);
+  natsStatus status = js_GetStreamInfo(&info, js->get(), options_.stream.c_str(), nullptr, &error);
+  if (status == NATS_OK) status = js_DeleteStream(js->get(), options_.stream.c_str(), nullptr, &error);
+  if (status == NATS_OK) status = js_AddStream(nullptr, js->get(), info->Config, nullptr, &error);
+  jsStreamInfo_Destroy(info);
+  if (status == NATS_OK || status == NATS_NOT_FOUND) return absl::OkStatus();
+  return NatsError("stream " + options_.stream, status, error);
+}
+
 absl::Status StreamPublisher::Publish(std::span<const Message> messages, StreamMark& mark) {
   if (absl::Status status = FLOTILLA_FAILPOINT("nats.publish.before"); !status.ok()) return status;
   ++generation_;

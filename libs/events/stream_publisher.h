@@ -36,6 +36,9 @@ class StreamPublisher {
   // The stream as it stands, its retention made ours. While connected.
   absl::StatusOr<StreamMark> Find();
   absl::StatusOr<StreamMark> Create();
+  // For a stream that has lost its last messages: consumers stand where those were, and would pass over what gets their
+  // numbers next. An empty one takes its place, configured as it was, and consumers begin anew. While connected.
+  absl::Status Renew();
   // OK once all are acknowledged; `mark` moves on then. DATA_LOSS: a message was numbered at or below `mark`, so the
   // stream has lost what it had. While connected.
   absl::Status Publish(std::span<const Message> messages, StreamMark& mark);

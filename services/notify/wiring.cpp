@@ -12,6 +12,7 @@
 #include "notify/store/inbox.h"
 #include "notify/store/listener.h"
 #include "notify/store/migrations.h"
+#include "notify/store/origin.h"
 #include "notify/store/rights.h"
 #include "notify/store/stores.h"
 #include "notify/workflow/dispatcher.h"
@@ -36,12 +37,17 @@ namespace flotilla::notify {
 namespace {
 
 // One consumer a service whose events concern users.
-void Consume(runtime::Fleet& fleet, Hub& hub, Dispatcher& dispatcher, const std::string& source,
+void Consume(runtime::Fleet& fleet, Origin& origin, Hub& hub, Dispatcher& dispatcher, const std::string& source,
              const std::string& stream) {
   auto* intake = fleet.Keep(
-      std::make_unique<Intake>(fleet.postgres(), source,
+      std::make_unique<Intake>(fleet.postgres(), source, origin,
                                IntakeListeners{.stored = [&hub](auto stored) { hub.Deliver(std::move(stored)); },
-                                               .deliveries = [&dispatcher] { dispatcher.Wake(); }}));
+                                               .deliveries = [&dispatcher] { dispatcher.Wake(); },
+                                               .in_doubt =
+                                                   [&origin, &hub] {
+                                                     origin.Renew();
+                                                     hub.WakeAll();
+                                                   }}));
   fleet.Keep(std::make_unique<events::Consumer>(
       events::Consumer::ConsumerOptions{.nats = fleet.nats(),
                                         .stream = stream,
@@ -73,8 +79,9 @@ absl::Status Wire(runtime::Fleet& fleet) {
   auto* inbox = fleet.Keep(std::make_unique<Inbox>(postgres));
   auto* stores = fleet.Keep(std::make_unique<StoreCalls>(postgres));
   auto* hub = fleet.Keep(std::make_unique<Hub>());
-  fleet.Keep(
-      std::make_unique<Listener>(postgres, [hub](const auto& told) { hub->Tell(told); }, [hub] { hub->WakeAll(); }));
+  auto* origin = fleet.Keep(std::make_unique<Origin>());
+  fleet.Keep(std::make_unique<Listener>(
+      postgres, [hub](const auto& told) { hub->Tell(told); }, [hub] { hub->WakeAll(); }, *origin));
   fleet.Keep(std::make_unique<NotifyApi>(fleet.server(), *inbox, *stores, *hub,
                                          NotifyApi::Options{.limits = {.all = absl::GetFlag(FLAGS_max_subscribers)},
                                                             .heartbeat = absl::GetFlag(FLAGS_heartbeat)}));
@@ -90,9 +97,9 @@ absl::Status Wire(runtime::Fleet& fleet) {
                        .handled_retention = absl::GetFlag(FLAGS_handled_retention),
                        .delivery_retention = absl::GetFlag(FLAGS_delivery_retention),
                        .notification_retention = absl::GetFlag(FLAGS_notification_retention)}));
-  Consume(fleet, *hub, *dispatcher, "order", "FLOTILLA_ORDER");
-  Consume(fleet, *hub, *dispatcher, "payment", "FLOTILLA_PAYMENT");
-  Consume(fleet, *hub, *dispatcher, "inventory", "FLOTILLA_INVENTORY");
+  Consume(fleet, *origin, *hub, *dispatcher, "order", "FLOTILLA_ORDER");
+  Consume(fleet, *origin, *hub, *dispatcher, "payment", "FLOTILLA_PAYMENT");
+  Consume(fleet, *origin, *hub, *dispatcher, "inventory", "FLOTILLA_INVENTORY");
   return absl::OkStatus();
 }
 

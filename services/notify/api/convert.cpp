@@ -51,8 +51,6 @@ absl::StatusOr<Mute> ParseMute(const v1::MutedType& muted, const std::string& fi
 
 }  // namespace
 
-absl::Status BadToken() { return errors::InvalidField("page_token", "was not given by this service"); }
-
 absl::Status CheckTypes(const google::protobuf::RepeatedPtrField<std::string>& types, const std::string& field) {
   constexpr int kMaxTypes = 50;
   if (types.size() > kMaxTypes) return errors::InvalidField(field, "must be at most 50");
@@ -71,7 +69,7 @@ absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::
   const std::string& token = request.page_token();
   if (!token.empty() &&
       (!token.starts_with(kTokenMark) || !absl::SimpleAtoi(token.substr(1), &query.after) || query.after < 1)) {
-    return BadToken();
+    return validation::ForeignToken();
   }
   if (auto status = CheckTypes(request.types(), "types"); !status.ok()) return status;
   query.types.assign(request.types().begin(), request.types().end());
@@ -132,11 +130,11 @@ absl::StatusOr<DeadLetterStore::Query> Parse(const v1::ListDeadLettersRequest& r
   const std::size_t colon = token.find(':');
   if (!token.starts_with(kLetterMark) || colon == std::string::npos ||
       !absl::SimpleAtoi(token.substr(1, colon - 1), &micros) || micros < 0) {
-    return BadToken();
+    return validation::ForeignToken();
   }
   query.after = absl::FromUnixMicros(micros);
   query.after_id = token.substr(colon + 1);
-  return IsEventId(query.after_id) ? absl::StatusOr<DeadLetterStore::Query>(query) : BadToken();
+  return IsEventId(query.after_id) ? absl::StatusOr<DeadLetterStore::Query>(query) : validation::ForeignToken();
 }
 
 absl::Status CheckEventId(const std::string& event_id) {

@@ -13,7 +13,6 @@
 
 namespace flotilla::notify {
 
-absl::Status BadToken();
 absl::Status CheckTypes(const google::protobuf::RepeatedPtrField<std::string>& types, const std::string& field);
 
 absl::StatusOr<MailboxStore::Query> Parse(const std::string& user_id, const v1::ListNotificationsRequest& request);

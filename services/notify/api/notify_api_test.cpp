@@ -22,7 +22,7 @@ struct Instance {
       : inbox(options),
         stores(options),
         listener(
-            options, [this](const auto& told) { hub.Tell(told); }, [this] { hub.WakeAll(); }),
+            options, [this](const auto& told) { hub.Tell(told); }, [this] { hub.WakeAll(); }, origin),
         api(server, inbox, stores, hub, api_options) {
     server.AddInterceptor(std::make_shared<rpc::TestUser>());
     EXPECT_TRUE(server.Start().ok());
@@ -34,6 +34,7 @@ struct Instance {
   Inbox inbox;
   StoreCalls stores;
   Hub hub;
+  Origin origin;
   Listener listener;
   rpc::Server server{{}};
   NotifyApi api;

@@ -55,7 +55,7 @@ absl::StatusOr<EndpointStore::LogQuery> Parse(const std::string& user_id, const 
   const std::string& token = request.page_token();
   if (!token.empty() &&
       (!token.starts_with(kTokenMark) || !absl::SimpleAtoi(token.substr(1), &query.before) || query.before < 1)) {
-    return BadToken();
+    return validation::ForeignToken();
   }
   return query;
 }

@@ -160,11 +160,11 @@ bool Deliver(Transaction& transaction, const std::vector<Notification>& notifica
   return true;
 }
 
-void Tell(Transaction& transaction, const Mailboxes& mailboxes) {
+void Tell(Transaction& transaction, const Mailboxes& mailboxes, const std::string& origin) {
   std::vector<std::string> payloads;
   std::size_t count = 0;
   for (const auto& [user, mailbox] : mailboxes) {
-    if (count++ % kUsersAPayload == 0) payloads.emplace_back();
+    if (count++ % kUsersAPayload == 0) payloads.push_back(origin);
     absl::StrAppend(&payloads.back(), payloads.back().empty() ? "" : " ", user, "/", mailbox.next - 1);
   }
   transaction.Defer(kTell, kChannel, Array(payloads));
@@ -182,7 +182,7 @@ std::int64_t Bury(Transaction& transaction, const std::vector<DeadLetter>& lette
 
 }  // namespace
 
-Applied Apply(Transaction& transaction, Care care, const Batch& batch) {
+Applied Apply(Transaction& transaction, Care care, const Batch& batch, const std::string& origin) {
   Applied applied;
   if (!batch.notifications.empty()) {
     std::vector<Notification> fresh = Fresh(transaction, care, batch.notifications);
@@ -190,7 +190,7 @@ Applied Apply(Transaction& transaction, Care care, const Batch& batch) {
       const Mailboxes mailboxes = Address(transaction, care, fresh);
       Write(transaction, fresh);
       applied.deliveries = Deliver(transaction, fresh, mailboxes);
-      Tell(transaction, mailboxes);
+      Tell(transaction, mailboxes, origin);
     }
     applied.stored = std::move(fresh);
   }

@@ -20,6 +20,9 @@ const Statement kList = {"endpoint_list", R"(
     FROM endpoint WHERE user_id = $1 ORDER BY created_at, endpoint_id)"};
 const Statement kRemove = {"endpoint_remove", "DELETE FROM endpoint WHERE user_id = $1 AND endpoint_id = $2::uuid"};
 const Statement kCountDown = {"endpoint_count_down", "UPDATE mailbox SET endpoints = endpoints - 1 WHERE user_id = $1"};
+// Before the deliveries are looked at: whoever makes one due holds this lock until it is committed.
+const Statement kLockOwned = {"endpoint_lock_owned",
+                              "SELECT FROM endpoint WHERE user_id = $1 AND endpoint_id = $2::uuid FOR UPDATE"};
 const Statement kEnable = {"endpoint_enable", R"(
     UPDATE endpoint e SET enabled = true, disabled_reason = '', due_at = p.next_at
     FROM (SELECT min(next_at) AS next_at FROM delivery WHERE endpoint_id = $2::uuid AND state = 1) AS p
@@ -105,7 +108,8 @@ absl::StatusOr<bool> EndpointStore::Remove(const std::string& user_id, const std
 absl::StatusOr<bool> EndpointStore::Enable(const std::string& user_id, const std::string& endpoint_id) {
   bool found = false;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
-    found = transaction.Run(kEnable, user_id, endpoint_id).affected_rows() > 0;
+    found = !transaction.Run(kLockOwned, user_id, endpoint_id).empty();
+    if (found) transaction.Run(kEnable, user_id, endpoint_id);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

@@ -20,8 +20,11 @@ constexpr absl::Duration kReconnectWait = absl::Milliseconds(200);
 }  // namespace
 
 struct Listener::Impl {
-  Impl(postgres::Options o, std::function<void(const std::vector<Told>&)> news, std::function<void()> gap)
-      : options(std::move(o)), on_news(std::move(news)), on_gap(std::move(gap)), thread([this] { Run(); }) {}
+  Impl(postgres::Options o, std::function<void(const std::vector<Told>&)> news, std::function<void()> gap,
+       const Origin& own_origin)
+      : options(std::move(o)), on_news(std::move(news)), on_gap(std::move(gap)), own(own_origin), thread([this] {
+          Run();
+        }) {}
 
   ~Impl() {
     stop.Set();
@@ -46,6 +49,7 @@ struct Listener::Impl {
   struct Receiver final : pqxx::notification_receiver {
     Receiver(pqxx::connection& connection, Impl& i) : notification_receiver(connection, kChannel), impl(i) {}
     void operator()(const std::string& payload, int) override {
+      if (impl.own.Is(std::string_view(payload).substr(0, payload.find(' ')))) return;
       std::vector<Told> told;
       for (const absl::string_view word : absl::StrSplit(payload, ' ', absl::SkipEmpty())) {
         const std::size_t slash = word.find('/');
@@ -75,14 +79,15 @@ struct Listener::Impl {
   const postgres::Options options;
   const std::function<void(const std::vector<Told>&)> on_news;
   const std::function<void()> on_gap;
+  const Origin& own;
   async::StopSignal stop;
   std::thread thread;
 };
 
 Listener::Listener(postgres::Options options, std::function<void(const std::vector<Told>&)> on_news,
-                   std::function<void()> on_gap) {
-  impl_ =
-      std::make_unique<Impl>(postgres::Named(std::move(options), "listener"), std::move(on_news), std::move(on_gap));
+                   std::function<void()> on_gap, const Origin& own) {
+  impl_ = std::make_unique<Impl>(postgres::Named(std::move(options), "listener"), std::move(on_news), std::move(on_gap),
+                                 own);
 }
 Listener::~Listener() = default;
 

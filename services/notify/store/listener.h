@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "notify/store/origin.h"
 #include "postgres/session.h"
 
 namespace flotilla::notify {
@@ -18,11 +19,11 @@ struct Told {
 };
 
 // One connection and thread, which both callbacks run on. Nothing is heard while the connection is away; `on_gap` is
-// called once it listens (again), as anything may have been missed.
+// called once it listens (again), as anything may have been missed. What `own` has told is left out.
 class Listener {
  public:
   Listener(postgres::Options options, std::function<void(const std::vector<Told>& told)> on_news,
-           std::function<void()> on_gap);
+           std::function<void()> on_gap, const Origin& own);
   ~Listener();  // stops and joins
 
  private:

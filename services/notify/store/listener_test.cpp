@@ -42,6 +42,7 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
     std::lock_guard lock(mutex);
     return heard.size();
   };
+  Origin own;
   const Listener listener(
       database.options(),
       [&](const std::vector<Told>& told) {
@@ -51,7 +52,7 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
           last = each.through;
         }
       },
-      [&] { ++gaps; });
+      [&] { ++gaps; }, own);
   ASSERT_TRUE(Eventually([&] { return gaps == 1; }));
 
   NotificationStore store(database.options());
@@ -67,8 +68,20 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
   }
   ASSERT_TRUE(store.Apply(News(3, "second")).ok());
   EXPECT_TRUE(Eventually([&] { return count() == 3; })) << count();
-  std::lock_guard lock(mutex);
-  EXPECT_EQ(last, 2) << "the second notification of each";
+  {
+    std::lock_guard lock(mutex);
+    EXPECT_EQ(last, 2) << "the second notification of each";
+    heard.clear();
+  }
+
+  // What this process tells it does not hear, unless it does not know whether it told.
+  const std::string known = own.word();
+  ASSERT_TRUE(store.Apply(News(3, "own"), known).ok());
+  ASSERT_TRUE(store.Apply(News(1, "another's"), Origin().word()).ok());
+  EXPECT_TRUE(Eventually([&] { return count() == 1; })) << count();
+  own.Renew();
+  ASSERT_TRUE(store.Apply(News(2, "in doubt"), known).ok());
+  EXPECT_TRUE(Eventually([&] { return count() == 2; })) << count();
 }
 
 }  // namespace

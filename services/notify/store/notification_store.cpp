@@ -18,11 +18,11 @@ const Statement kRead = {"read", "SELECT q.place, " NOTIFICATION_COLUMNS R"(
 
 }  // namespace
 
-absl::StatusOr<Applied> NotificationStore::Apply(const Batch& batch) {
+absl::StatusOr<Applied> NotificationStore::Apply(const Batch& batch, const std::string& origin) {
   Applied applied;
   if (batch.notifications.empty() && batch.dead_letters.empty()) return applied;
   const absl::Status status = session_.TransactHopefully([&](Transaction& transaction, postgres::Care care) {
-    applied = notify::Apply(transaction, care, batch);
+    applied = notify::Apply(transaction, care, batch, origin);
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

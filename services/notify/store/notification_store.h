@@ -21,7 +21,7 @@ class NotificationStore {
   explicit NotificationStore(postgres::Options options) : session_(std::move(options)) {}
 
   // See apply.h.
-  absl::StatusOr<Applied> Apply(const Batch& batch);
+  absl::StatusOr<Applied> Apply(const Batch& batch, const std::string& origin = "");
 
   struct Query {
     std::string user_id;

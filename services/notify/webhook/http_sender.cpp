@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "failpoint/failpoint.h"
 #include "notify/webhook/address.h"
 
@@ -27,7 +27,7 @@ struct Transfer {
   std::function<void(HttpResult)> done;
   Easy easy{nullptr, curl_easy_cleanup};
   Headers headers{nullptr, curl_slist_free_all};
-  absl::Time started;
+  async::SteadyTime started;
   std::size_t received = 0;
   bool refused = false;  // the address was not allowed
 };
@@ -100,6 +100,10 @@ struct HttpSender::Impl {
     curl_easy_setopt(easy, CURLOPT_PROXY, "");  // the environment's would see the address instead of us
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    // A transfer that ends while its name is looked up does not wait for the look-up; else all others would.
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    // Of HTTP/2 a timeout ends the stream only: a connection that is dead without a word would be used again and again.
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, absl::ToInt64Milliseconds(options.connect_timeout));
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, absl::ToInt64Milliseconds(options.timeout));
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(transfer->request.body.size()));
@@ -112,7 +116,7 @@ struct HttpSender::Impl {
       curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, OpenPublic);
       curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer.get());
     }
-    transfer->started = absl::Now();
+    transfer->started = async::SteadyNow();
     curl_multi_add_handle(multi.get(), easy);
     transfers.emplace(easy, std::move(transfer));
   }
@@ -130,7 +134,7 @@ struct HttpSender::Impl {
       if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && transfer.received > kMaxAnswer)) {
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
       }
-      HttpResult result{.status = static_cast<int>(status), .error = "", .duration = absl::Now() - transfer.started};
+      HttpResult result{.status = static_cast<int>(status), .error = "", .duration = -async::Until(transfer.started)};
       if (const absl::Status lost = FLOTILLA_FAILPOINT("http.webhook.after"); !lost.ok()) {
         result.status = 0;
         result.error = std::string(lost.message());

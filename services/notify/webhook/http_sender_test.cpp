@@ -1,11 +1,39 @@
 #include "notify/webhook/http_sender.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
+
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 
 #include "gtest/gtest.h"
 #include "notify/webhook/test_receiver.h"
+
+namespace flotilla::notify {
+namespace {
+
+// While it is closed, names under .silent are looked up without an end, as where their servers drop what they are
+// asked.
+std::mutex silence;
+std::condition_variable silence_broken;
+bool silent = true;
+
+}  // namespace
+}  // namespace flotilla::notify
+
+// In the place of libc's, which libcurl calls on a thread of its own.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  using flotilla::notify::silence;
+  if (node != nullptr && std::string_view(node).ends_with(".silent")) {
+    std::unique_lock lock(silence);
+    flotilla::notify::silence_broken.wait(lock, [] { return !flotilla::notify::silent; });
+    return EAI_AGAIN;
+  }
+  static const auto libc = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  return libc(node, service, hints, found);
+}
 
 namespace flotilla::notify {
 namespace {
@@ -85,6 +113,19 @@ TEST(HttpSender, NoReceiverDelaysAnother) {
     EXPECT_EQ(answers.Wait("dripping" + std::to_string(i)).status, 0);
   }
   for (const auto& request : good.requests()) EXPECT_EQ(request.head.find("redirected"), std::string::npos);
+}
+
+TEST(HttpSender, ANameThatNobodyAnswersForDelaysNobody) {
+  TestReceiver good(TestReceiver::Always(200));
+  Answers answers;
+  HttpSender sender({.connect_timeout = absl::Milliseconds(200), .allow_private = true});
+  sender.Send({"http://name.silent/", {}, "x"}, answers.Of("silent"));
+  EXPECT_EQ(answers.Wait("silent").status, 0) << "its time is over while it is still looked up";
+  sender.Send({good.url(), {}, "x"}, answers.Of("good"));
+  EXPECT_EQ(answers.Wait("good").status, 200);
+  std::lock_guard lock(silence);
+  silent = false;
+  silence_broken.notify_all();
 }
 
 TEST(HttpSender, ConnectsToPublicAddressesOnly) {

@@ -30,7 +30,8 @@ class DeadLettersTest : public testing::Test {
               .occurred_at = absl::FromUnixMicros(1'700'000'000'123'456)};
   }
   void Bury() {
-    Intake intake(database_.options(), "order");
+    const Origin origin;
+    Intake intake(database_.options(), "order", origin);
     ASSERT_TRUE(intake.Bury(event_, absl::InternalError("a bug of the day")).ok());
   }
 
@@ -54,7 +55,8 @@ TEST_F(DeadLettersTest, ARedeliveredEventHasItsEffectOnceWhoeverAsks) {
   EXPECT_EQ(done, 1);
   EXPECT_EQ(unknown, 3);
   // The stream brings it again, much later.
-  Intake intake(database_.options(), "order");
+  const Origin origin;
+  Intake intake(database_.options(), "order", origin);
   ASSERT_TRUE(intake.Apply({&event_, 1}).ok());
   EXPECT_EQ(database_.Query("SELECT count(*) FROM notification WHERE user_id = 'anna' AND event_id = '" +
                             std::string(kId) + "'"),

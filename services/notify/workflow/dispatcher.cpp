@@ -14,6 +14,7 @@ namespace flotilla::notify {
 namespace {
 
 constexpr int kEndpointsAClaim = 64;
+constexpr std::size_t kMostSilent = 2000;
 
 prometheus::Counter& Attempts(const char* outcome) {
   return telemetry::Counter("flotilla_webhook_attempts_total", "Requests to webhooks, by outcome",
@@ -84,17 +85,35 @@ void Dispatcher::Run() {
         telemetry::Warning("webhooks: an outcome is not stored", {{"error", std::string(status.message())}});
       }
       (outcome.ok() ? delivered_ : refused_).Increment();
-      std::lock_guard lock(mutex_);
-      --in_flight_;
-      if (--endpoints_[attempt.endpoint.endpoint_id] == 0) endpoints_.erase(attempt.endpoint.endpoint_id);
+      Finished(attempt, outcome);
     }
     ClaimAndSend();
   }
 }
 
+void Dispatcher::Finished(const Attempt& attempt, const Outcome& outcome) {
+  const std::string& endpoint = attempt.endpoint.endpoint_id;
+  std::lock_guard lock(mutex_);
+  --in_flight_;
+  if (--endpoints_[endpoint] == 0) endpoints_.erase(endpoint);
+  if (outcome.http_status != 0) {
+    silent_.erase(endpoint);
+  } else {
+    if (silent_.size() >= kMostSilent) silent_.erase(silent_.begin());  // most of them get no more attempts
+    silent_.insert(endpoint);
+  }
+}
+
+// Those that hang keep their places longest and are due longest. Once they have a quarter they get no more; the claim
+// that took them there may have been all theirs, so that half of the places at most is added.
 std::vector<std::string> Dispatcher::Busy() {
   std::vector<std::string> busy;
-  for (const auto& [endpoint, count] : endpoints_) busy.push_back(endpoint);
+  int silent = 0;
+  for (const auto& [endpoint, count] : endpoints_) {
+    busy.push_back(endpoint);
+    if (silent_.contains(endpoint)) silent += count;
+  }
+  if (silent >= options_.in_flight / 4) busy.insert(busy.end(), silent_.begin(), silent_.end());
   return busy;
 }
 

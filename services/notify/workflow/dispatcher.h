@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,7 +17,8 @@
 namespace flotilla::notify {
 
 // Any number of instances share the work. One thread for the database; HttpSender has its own. An endpoint that is
-// slow has at most per_endpoint requests under way here, so it takes no more than its share of them.
+// slow has at most per_endpoint requests under way here; many that gave no answer last time have three quarters at
+// most.
 class Dispatcher {
  public:
   struct Options {
@@ -37,6 +39,8 @@ class Dispatcher {
   void Run();
   void ClaimAndSend();
   void Send(Attempt attempt);
+  void Finished(const Attempt& attempt, const Outcome& outcome);
+  // Under the mutex: the endpoints that get nothing more for now.
   std::vector<std::string> Busy();
 
   const Options options_;
@@ -49,6 +53,7 @@ class Dispatcher {
   bool woken_ = false;
   int in_flight_ = 0;
   std::map<std::string, int> endpoints_;  // requests under way of each
+  std::set<std::string> silent_;          // endpoints that gave no answer last time
   std::vector<std::pair<Attempt, Outcome>> finished_;
   std::unique_ptr<HttpSender> sender_;  // its callbacks use all of the above
   std::thread thread_;

@@ -134,6 +134,24 @@ TEST_F(DispatcherTest, BadReceiversDelayNobody) {
   for (const auto& request : good.requests()) EXPECT_EQ(request.head.find("/stolen"), std::string::npos);
 }
 
+TEST_F(DispatcherTest, ManyThatHangLeaveTheOthersRoom) {
+  TestReceiver good(TestReceiver::Always(200)), hanging(TestReceiver::Hang());
+  for (int i = 0; i < 7; ++i) AddEndpoint("bert", hanging.url("/" + std::to_string(i)));
+  AddEndpoint("anna", good.url());
+  Dispatcher::Options few = options();
+  few.per_endpoint = 1;
+  few.in_flight = 4;
+  few.http.timeout = absl::Milliseconds(500);
+  Dispatcher dispatcher(few);
+  Tell("bert", 30);
+  dispatcher.Wake();
+  ASSERT_TRUE(Eventually([&] { return hanging.requests().size() >= 8; }));
+  Tell("anna", 1);
+  dispatcher.Wake();
+  ASSERT_TRUE(Eventually([&] { return !good.requests().empty(); }));
+  EXPECT_LT(hanging.requests().size(), 60u) << "their backlog, all of it due earlier, has 210";
+}
+
 TEST_F(DispatcherTest, AFailingReceiverIsTriedAgainUntilItWorks) {
   TestReceiver receiver(TestReceiver::Always(503));
   AddEndpoint("anna", receiver.url());

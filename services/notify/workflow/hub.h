@@ -37,13 +37,19 @@ class Hub : public async::Hub<Grown, Keep> {
  public:
   // From any thread, after the news is durable. What this process stored its subscribers need not read.
   void Deliver(std::vector<Notification> stored) {
+    std::vector<std::pair<std::string, Grown>> all;
+    all.reserve(stored.size());
     for (Notification& each : stored) {
-      const std::vector<std::string> user = {each.user_id};
-      Publish(user, {.through = each.sequence, .notification = std::make_shared<const Notification>(std::move(each))});
+      const auto shared = std::make_shared<const Notification>(std::move(each));
+      all.push_back({shared->user_id, {.through = shared->sequence, .notification = shared}});
     }
+    Publish(all);
   }
   void Tell(const std::vector<Told>& told) {
-    for (const Told& each : told) Publish(std::vector<std::string>{each.user_id}, {.through = each.through});
+    std::vector<std::pair<std::string, Grown>> all;
+    all.reserve(told.size());
+    for (const Told& each : told) all.push_back({each.user_id, {.through = each.through}});
+    Publish(all);
   }
   void WakeAll() { PublishAll({.through = std::numeric_limits<std::int64_t>::max()}); }
 };

@@ -14,9 +14,10 @@ prometheus::Counter& Handled(const std::string& source, const char* outcome) {
 
 }  // namespace
 
-Intake::Intake(postgres::Options options, std::string source, IntakeListeners listeners)
+Intake::Intake(postgres::Options options, std::string source, const Origin& origin, IntakeListeners listeners)
     : store_(std::move(options)),
       source_(std::move(source)),
+      origin_(origin),
       listeners_(std::move(listeners)),
       notifications_(Handled(source_, "notified")),
       repeats_(Handled(source_, "repeated")),
@@ -32,7 +33,8 @@ absl::Status Intake::Bury(const events::Event& event, const absl::Status& reason
 }
 
 absl::Status Intake::Store(const Batch& batch) {
-  absl::StatusOr<Applied> applied = store_.Apply(batch);
+  absl::StatusOr<Applied> applied = store_.Apply(batch, origin_.word());
+  if (absl::IsUnknown(applied.status())) listeners_.in_doubt();
   if (!applied.ok()) return applied.status();
   if (applied->deliveries) listeners_.deliveries();
   if (applied->dead_letters > 0) {

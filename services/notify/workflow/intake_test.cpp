@@ -62,7 +62,8 @@ TEST(Intake, PoisonIsKeptApartOnceAndTheRestGoesOn) {
   const int poisoned = static_cast<int>(events.size()) - 1;
   events.push_back(Make("order.cancelled", 99, "{\"'\\,NULL"));
 
-  Intake intake(database.options(), "order");
+  const Origin origin;
+  Intake intake(database.options(), "order", origin);
   for (int round = 0; round < 2; ++round) {
     const absl::Status status = intake.Apply(events);
     ASSERT_TRUE(status.ok()) << status;
@@ -76,7 +77,8 @@ TEST(Intake, PoisonIsKeptApartOnceAndTheRestGoesOn) {
 TEST(Intake, AnEventThatIsGivenUpIsALetterOnceAndAHandledOneIsNot) {
   const postgres::TestDatabase database;
   ASSERT_TRUE(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)).ok());
-  Intake intake(database.options(), "order");
+  const Origin origin;
+  Intake intake(database.options(), "order", origin);
   const events::Event applied = Make("order.paid", 1), refused = Make("order.paid", 2);
   ASSERT_TRUE(intake.Apply({&applied, 1}).ok());
   for (int round = 0; round < 2; ++round) {
