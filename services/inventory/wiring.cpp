@@ -8,6 +8,7 @@
 #include "inventory/store/schema.h"
 #include "inventory/workflow/inventory.h"
 #include "inventory/workflow/keeper.h"
+#include "postgres/database_clock.h"
 
 ABSL_FLAG(int, gate_segments, 1,
           "Redis keys, of different hash tags, that a SKU's stock is spread over: 1 to 16, the same on all instances.");
@@ -21,7 +22,10 @@ absl::Status Wire(runtime::Fleet& fleet) {
   const auto migrate = [](const postgres::Options& owner) { return event_log::Migrate(owner, Schema()); };
   if (auto status = fleet.Migrate(Rights(), migrate); !status.ok()) return status;
   auto* reader = fleet.Keep(std::make_unique<SkuReader>(postgres));
-  auto* gate = fleet.Keep(std::make_unique<GateWriter>(fleet.redis(), *reader, segments));
+  auto* clock = fleet.Keep(std::make_unique<postgres::DatabaseClock>(postgres));
+  if (auto status = fleet.Patiently([clock] { return clock->Start(); }); !status.ok()) return status;
+  const auto database_time = [clock] { return clock->Now(); };
+  auto* gate = fleet.Keep(std::make_unique<GateWriter>(fleet.redis(), *reader, segments, database_time));
   auto* catalog = fleet.Keep(std::make_unique<Catalog>(postgres, gate->memory().rules));
   if (auto status = fleet.Patiently([&] { return catalog->Load(); }); !status.ok()) return status;
   auto* holds = fleet.Keep(std::make_unique<Inventory>(postgres, fleet.redis(), *catalog, *gate));

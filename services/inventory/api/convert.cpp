@@ -19,7 +19,7 @@ constexpr absl::Duration kShortestHold = absl::Seconds(1);
 constexpr absl::Duration kLongestHold = absl::Hours(1);
 
 absl::StatusOr<absl::Duration> ParseHold(const google::protobuf::Duration& duration, int index) {
-  const absl::Duration hold = absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+  const absl::Duration hold = timestamp::FromProto(duration);
   if (hold < kShortestHold || hold > kLongestHold) return rpc::InvalidItem(index, "hold", "must be 1 s to 1 h");
   return hold;
 }

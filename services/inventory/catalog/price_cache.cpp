@@ -1,7 +1,5 @@
 #include "inventory/catalog/price_cache.h"
 
-#include "absl/time/clock.h"
-
 namespace flotilla::inventory {
 namespace {
 
@@ -19,7 +17,7 @@ async::Task<absl::StatusOr<PriceCache::Prices>> PriceCache::Get(std::vector<std:
   SingleFlight::Claim claim = loading_.Begin(skus);
   absl::Status status;
   if (!claim.mine.empty()) {
-    const absl::Time asked_at = absl::Now();
+    const async::SteadyTime asked_at = async::SteadyNow();
     const absl::StatusOr<SkuReader::Skus> found = co_await reader_.Read(claim.mine);
     status = found.status();
     if (found.ok()) Store(claim.mine, **found, asked_at);
@@ -33,7 +31,7 @@ async::Task<absl::StatusOr<PriceCache::Prices>> PriceCache::Get(std::vector<std:
 }
 
 void PriceCache::TakeFresh(std::vector<std::string>& skus, Prices& prices) {
-  const absl::Time now = absl::Now();
+  const async::SteadyTime now = async::SteadyNow();
   std::lock_guard lock(mutex_);
   std::erase_if(skus, [&](const std::string& sku) {
     const auto it = entries_.find(sku);
@@ -44,7 +42,7 @@ void PriceCache::TakeFresh(std::vector<std::string>& skus, Prices& prices) {
 }
 
 void PriceCache::Store(const std::vector<std::string>& skus, const std::map<std::string, Sku>& found,
-                       absl::Time asked_at) {
+                       async::SteadyTime asked_at) {
   std::lock_guard lock(mutex_);
   if (entries_.size() + skus.size() > kMostEntries) {
     absl::erase_if(entries_, [&](const auto& entry) { return entry.second.expires_at <= asked_at; });
@@ -53,7 +51,7 @@ void PriceCache::Store(const std::vector<std::string>& skus, const std::map<std:
   std::uniform_real_distribution<double> lifetime(kShortest_ms, kLongest_ms);
   for (const std::string& sku : skus) {
     Entry& entry = entries_[sku];
-    entry.expires_at = asked_at + absl::Milliseconds(lifetime(random_));
+    entry.expires_at = async::After(absl::Milliseconds(lifetime(random_)), asked_at);
     const auto it = found.find(sku);
     entry.price =
         it == found.end() ? std::nullopt : std::optional(Price{it->second.CurrentPrice(), it->second.currency});

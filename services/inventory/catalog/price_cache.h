@@ -10,7 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
+#include "async/steady_time.h"
 #include "async/task.h"
 #include "inventory/catalog/single_flight.h"
 #include "inventory/catalog/sku_reader.h"
@@ -33,11 +33,11 @@ class PriceCache {
  private:
   struct Entry {
     std::optional<Price> price;
-    absl::Time expires_at;
+    async::SteadyTime expires_at;
   };
   // Moves what is fresh to `prices` and leaves the rest in `skus`.
   void TakeFresh(std::vector<std::string>& skus, Prices& prices);
-  void Store(const std::vector<std::string>& skus, const std::map<std::string, Sku>& found, absl::Time asked_at);
+  void Store(const std::vector<std::string>& skus, const std::map<std::string, Sku>& found, async::SteadyTime asked_at);
 
   SkuReader& reader_;
   SingleFlight loading_;

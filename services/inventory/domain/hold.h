@@ -54,6 +54,7 @@ struct ReserveResult {
   std::string sku = {};        // the one that was short, unknown or not for sale
   Hold hold = {};              // where the outcome is kOk
   bool repeated = false;       // the answer to an earlier call; nothing was reserved now
+  bool renewed = false;        // reserved now, in the place of a hold that had expired
   std::int64_t purchased = 0;  // kPurchaseLimit: units of `sku` that the user has already
 };
 

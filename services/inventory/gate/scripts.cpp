@@ -62,7 +62,7 @@ if not mark then
   if ARGV[1] ~= '' then redis.call('HDEL', KEYS[3], ARGV[1]) end
   return 0
 end
-redis.call('DEL', KEYS[2])
+if ARGV[2] ~= 'keep' then redis.call('DEL', KEYS[2]) end
 local units, counted, user = string.match(mark, '^(%d+)/?(%d*):?(.*)$')
 if counted == '' then counted = units end
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('INCRBY', KEYS[1], units) end

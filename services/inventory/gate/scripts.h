@@ -24,8 +24,8 @@ enum TakeAnswer : int {
 // or in an earlier call, or kMissing.
 const redis::Script& TakePartScript();
 
-// KEYS: stock, mark, users. ARGV: user of a limited order, or "". A gate that does not know the SKU learns it from SQL,
-// where the units are back already.
+// KEYS: stock, mark, users. ARGV: user of a limited order, or "", and "keep" where the mark stays. A gate that does not
+// know the SKU learns it from SQL, where the units are back already.
 const redis::Script& GiveScript();
 // KEYS: stock, young. ARGV: units, seconds the gate is young (0: not at all). What the gate knows stays.
 const redis::Script& LoadScript();

@@ -46,12 +46,12 @@ TEST_F(SegmentsGateTest, EveryUnitCanBeTakenFromEveryHome) {
     Load(sku, 7);
     EXPECT_EQ(Take(OrderAt(home), {{sku, 8}}).kind, Kind::kRefused);
     EXPECT_EQ(Segments(sku), (Units{2, 2, 2, 1})) << "what was gathered is back";
-    EXPECT_FALSE(memory.sold_out.Has(Name(sku), absl::Now()));
+    EXPECT_FALSE(memory.sold_out.Has(Name(sku), async::SteadyNow()));
     for (int i = 0; i < memory.segments; ++i) EXPECT_FALSE(Marked(sku, i, OrderAt(home)));
     EXPECT_EQ(Take(OrderAt(home), {{sku, 7}}).kind, Kind::kTaken);
     EXPECT_EQ(Stock(sku), 0);
     EXPECT_EQ(Take("late", {{sku, 1}}).kind, Kind::kRefused);
-    EXPECT_TRUE(memory.sold_out.Has(Name(sku), absl::Now()));
+    EXPECT_TRUE(memory.sold_out.Has(Name(sku), async::SteadyNow()));
     EXPECT_EQ(Take(OrderAt(home), {{sku, 7}}).kind, Kind::kTaken) << "the winner asks again, past the flag";
   }
 }

@@ -10,7 +10,7 @@ constexpr std::size_t kMostFlags = 10000;
 
 }  // namespace
 
-bool SoldOut::Has(const std::string& sku, absl::Time now) {
+bool SoldOut::Has(const std::string& sku, async::SteadyTime now) {
   std::lock_guard lock(mutex_);
   const auto it = until_.find(sku);
   return it != until_.end() && now < it->second;
@@ -21,12 +21,13 @@ std::uint64_t SoldOut::clears() const {
   return clears_;
 }
 
-void SoldOut::Set(const std::string& sku, absl::Time now, std::uint64_t clears) {
+void SoldOut::Set(const std::string& sku, async::SteadyTime now, std::uint64_t clears) {
   std::lock_guard lock(mutex_);
   if (clears != clears_) return;
   if (until_.size() >= kMostFlags) absl::erase_if(until_, [now](const auto& flag) { return flag.second <= now; });
   if (until_.size() >= kMostFlags) return;
-  until_[sku] = now + absl::Milliseconds(std::uniform_real_distribution<double>(kShortest_ms, kLongest_ms)(random_));
+  std::uniform_real_distribution<double> lifetime_ms(kShortest_ms, kLongest_ms);
+  until_[sku] = async::After(absl::Milliseconds(lifetime_ms(random_)), now);
 }
 
 void SoldOut::Clear(const std::string& sku) {

@@ -9,22 +9,22 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/time/time.h"
+#include "async/steady_time.h"
 
 namespace flotilla::inventory {
 
 class SoldOut {
  public:
-  bool Has(const std::string& sku, absl::Time now);
+  bool Has(const std::string& sku, async::SteadyTime now);
   // How often flags were cleared so far. Taken before the gate is asked and handed to Set, it keeps an answer that was
   // overtaken by returning stock from raising the flag.
   std::uint64_t clears() const;
-  void Set(const std::string& sku, absl::Time now, std::uint64_t clears);
+  void Set(const std::string& sku, async::SteadyTime now, std::uint64_t clears);
   void Clear(const std::string& sku);
 
  private:
   mutable std::mutex mutex_;
-  absl::flat_hash_map<std::string, absl::Time> until_;
+  absl::flat_hash_map<std::string, async::SteadyTime> until_;
   std::uint64_t clears_ = 0;
   std::minstd_rand random_{std::random_device{}()};
 };

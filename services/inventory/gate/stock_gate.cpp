@@ -44,13 +44,17 @@ void AddChanges(const std::string& sku, const std::vector<std::int64_t>& before,
 
 }  // namespace
 
-absl::Status StockGate::Give(std::span<const Returned> returned) {
+absl::Status StockGate::Give(std::span<const Returned> returned) { return Return(returned, "drop"); }
+
+absl::Status StockGate::GiveSurplus(std::span<const Returned> surplus) { return Return(surplus, "keep"); }
+
+absl::Status StockGate::Return(std::span<const Returned> returned, const std::string& what_of_marks) {
   std::vector<redis::Client::Invocation> invocations;
   for (const Returned& item : returned) {
     for (const std::string& sku : item.skus) {
       for (int i = 0; i < memory_.segments; ++i) {
         invocations.push_back(
-            {{StockKey(sku, i), MarkKey(sku, i, item.order_id), UsersKey(sku, i)}, {item.limited_user}});
+            {{StockKey(sku, i), MarkKey(sku, i, item.order_id), UsersKey(sku, i)}, {item.limited_user, what_of_marks}});
       }
     }
   }
@@ -59,6 +63,25 @@ absl::Status StockGate::Give(std::span<const Returned> returned) {
     for (const std::string& sku : item.skus) memory_.sold_out.Clear(sku);
   }
   return status;
+}
+
+absl::Status StockGate::Doubt(std::span<const std::string> skus) { return SetYoung(skus, {"EX", Seconds(kYouth)}); }
+
+// Does not prolong a doubt: while it lasts, SQL gives out units that come back before the gate has heard of them, which
+// is reason enough to lower it, and so would make it last for ever.
+absl::Status StockGate::DoubtOnce(std::span<const std::string> skus) {
+  return SetYoung(skus, {"NX", "EX", Seconds(kYouth)});
+}
+
+absl::Status StockGate::SetYoung(std::span<const std::string> skus, const redis::Command& options) {
+  std::vector<redis::Command> commands;
+  for (const std::string& sku : skus) {
+    for (int i = 0; i < memory_.segments; ++i) {
+      redis::Command& set = commands.emplace_back(redis::Command{"SET", YoungKey(sku, i), "1"});
+      set.insert(set.end(), options.begin(), options.end());
+    }
+  }
+  return RunAll(commands);
 }
 
 absl::Status StockGate::Load(std::span<const Supply> supplies) {
@@ -71,7 +94,7 @@ absl::Status StockGate::Load(std::span<const Supply> supplies) {
     known = *std::move(read);
   }
   std::vector<redis::Client::Invocation> invocations;
-  std::vector<redis::Command> young;
+  std::vector<std::string> doubtful;
   for (std::size_t n = 0; n < supplies.size(); ++n) {
     const Supply& supply = supplies[n];
     std::vector<int> missing;
@@ -89,10 +112,9 @@ absl::Status StockGate::Load(std::span<const Supply> supplies) {
           {{StockKey(supply.sku, missing[i]), YoungKey(supply.sku, missing[i])}, {std::to_string(shares[i]), youth}});
     }
     // Parts of orders at home elsewhere are forgotten, too: what they return will be missing.
-    if (memory_.segments == 1 || missing.empty() || !supply.has_orders) continue;
-    for (int i = 0; i < memory_.segments; ++i) young.push_back({"SET", YoungKey(supply.sku, i), "1", "EX", youth});
+    if (memory_.segments > 1 && !missing.empty() && supply.has_orders) doubtful.push_back(supply.sku);
   }
-  if (auto status = RunAll(young); !status.ok()) return status;
+  if (auto status = Doubt(doubtful); !status.ok()) return status;
   return Run(LoadScript(), invocations);
 }
 
@@ -101,14 +123,17 @@ absl::Status StockGate::LowerTo(std::span<const std::pair<std::string, std::int6
   for (const auto& [sku, units] : stock) skus.push_back(sku);
   const absl::StatusOr<std::vector<Segments>> known = ReadSegments(skus);
   if (!known.ok()) return known.status();
+  std::vector<std::string> lowered;
   std::vector<redis::Client::Invocation> invocations;
   for (std::size_t n = 0; n < skus.size(); ++n) {
     const auto before = Whole((*known)[n]);
     if (!before.has_value() || Sum(*before) <= stock[n].second) continue;
+    lowered.push_back(skus[n]);
     AddChanges(
         skus[n], *before, Changed(*before, stock[n].second - Sum(*before)),
         [](std::int64_t, std::int64_t after) { return std::vector{std::to_string(after)}; }, invocations);
   }
+  if (auto status = DoubtOnce(lowered); !status.ok()) return status;
   return Run(LowerScript(), invocations);
 }
 
@@ -161,15 +186,18 @@ absl::Status StockGate::Correct(std::span<const Correction> corrections) {
   for (const Correction& correction : corrections) skus.push_back(correction.sku);
   const absl::StatusOr<std::vector<Segments>> known = ReadSegments(skus);
   if (!known.ok()) return known.status();
+  std::vector<std::string> lowered;
   std::vector<redis::Client::Invocation> invocations;
   for (std::size_t n = 0; n < skus.size(); ++n) {
     const auto before = Whole((*known)[n]);
     if (!before.has_value() || Sum(*before) != corrections[n].expected) continue;
+    if (corrections[n].stock < corrections[n].expected) lowered.push_back(skus[n]);
     AddChanges(
         skus[n], *before, Changed(*before, corrections[n].stock - corrections[n].expected),
         [](std::int64_t from, std::int64_t to) { return std::vector{std::to_string(from), std::to_string(to)}; },
         invocations);
   }
+  if (auto status = DoubtOnce(lowered); !status.ok()) return status;
   const absl::Status status = Run(CorrectScript(), invocations);
   for (const Correction& correction : corrections) memory_.sold_out.Clear(correction.sku);
   return status;

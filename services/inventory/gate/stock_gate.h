@@ -13,6 +13,7 @@
 // several units each that gather the last ones at the same time may be refused both.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "inventory/domain/hold.h"
 #include "inventory/gate/rule_book.h"
 #include "inventory/gate/sold_out.h"
@@ -40,7 +42,9 @@ class StockGate {
  public:
   // What the gates of a process share. It outlives them.
   struct Memory {
-    explicit Memory(int segment_count = 1) : segments(segment_count) {}
+    explicit Memory(int segment_count = 1, std::function<absl::Time()> database_time = absl::Now)
+        : now(std::move(database_time)), segments(segment_count) {}
+    const std::function<absl::Time()> now;  // the database's time, which decides about sale windows; any thread
     RuleBook rules;
     SoldOut sold_out;
     const int segments;  // the same in all processes; where it was another one before, the gate heals itself
@@ -51,6 +55,11 @@ class StockGate {
   absl::StatusOr<std::vector<TakeResult>> Take(std::span<const ReserveCommand> commands);
   // Gives back what the orders took of these SKUs, by their marks; once.
   absl::Status Give(std::span<const Returned> returned);
+  // The same for units that orders took a second time, because their marks had run out: the marks stay, for the orders
+  // hold what they took first.
+  absl::Status GiveSurplus(std::span<const Returned> surplus);
+  // For a while refusals of these SKUs are not final: a mark of an order that holds units may be given back by mistake.
+  absl::Status Doubt(std::span<const std::string> skus);
   // Sets stock the gate does not know; what it knows stays.
   struct Supply {
     std::string sku;
@@ -58,7 +67,8 @@ class StockGate {
     bool has_orders = false;  // held or sold
   };
   absl::Status Load(std::span<const Supply> supplies);
-  // Lowers the gate where it promises more than there is.
+  // Lowers the gate where it promises more than there is. Then there are holds that it knows nothing of, so it doubts
+  // its refusals of that SKU, too.
   absl::Status LowerTo(std::span<const std::pair<std::string, std::int64_t>> stock);
   // Adds (or takes) units where the gate knows the SKU.
   absl::Status Add(const std::string& sku, std::int64_t delta);
@@ -73,7 +83,7 @@ class StockGate {
 
   // What the gate believes; nothing where it does not know the SKU.
   absl::StatusOr<std::vector<std::optional<std::int64_t>>> Read(std::span<const std::string> skus);
-  // Replaces `expected` by `stock`; not where it has moved meanwhile.
+  // Replaces `expected` by `stock`; not where it has moved meanwhile. Lowering is as with LowerTo.
   struct Correction {
     std::string sku;
     std::int64_t expected = 0, stock = 0;
@@ -83,6 +93,9 @@ class StockGate {
  private:
   using Segments = std::vector<std::optional<std::int64_t>>;  // one SKU's
   absl::StatusOr<std::vector<Segments>> ReadSegments(std::span<const std::string> skus);
+  absl::Status DoubtOnce(std::span<const std::string> skus);
+  absl::Status SetYoung(std::span<const std::string> skus, const redis::Command& options);
+  absl::Status Return(std::span<const Returned> returned, const std::string& what_of_marks);
   absl::Status Run(const redis::Script& script, std::span<const redis::Client::Invocation> invocations);
   absl::Status RunAll(std::span<const redis::Command> commands);
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <map>
 
-#include "absl/time/clock.h"
+#include "async/steady_time.h"
 #include "inventory/gate/ask.h"
 #include "inventory/gate/keys.h"
 #include "inventory/gate/segments.h"
@@ -14,7 +14,7 @@ namespace {
 
 using Kind = TakeResult::Kind;
 
-// How far this machine's clock may be from PostgreSQL's, which decides about sale windows.
+// How far the time that is kept here may be from PostgreSQL's, which decides about sale windows.
 constexpr absl::Duration kClockMargin = absl::Seconds(1);
 
 // A command with a line that needs no look at the stock: sold out a moment ago, or not for sale now.
@@ -25,13 +25,19 @@ struct Closed {
 // By SKU and home segment, which have one hash tag.
 using ClosedByTag = std::map<std::pair<std::string, int>, std::vector<Closed>>;
 
-std::optional<Outcome> RefusalOf(const std::string& sku, StockGate::Memory& memory, absl::Time now) {
+// The time, as the two that need it have it.
+struct Moment {
+  absl::Time database;
+  async::SteadyTime steady;
+};
+
+std::optional<Outcome> RefusalOf(const std::string& sku, StockGate::Memory& memory, const Moment& now) {
   if (const std::optional<SellingRules> rules = memory.rules.Find(sku); rules.has_value()) {
-    const Sale sale = rules->At(now, kClockMargin);
+    const Sale sale = rules->At(now.database, kClockMargin);
     if (sale == Sale::kNotStarted) return Outcome::kSaleNotStarted;
     if (sale == Sale::kEnded) return Outcome::kSaleEnded;
   }
-  if (memory.sold_out.Has(sku, now)) return Outcome::kOutOfStock;
+  if (memory.sold_out.Has(sku, now.steady)) return Outcome::kOutOfStock;
   return std::nullopt;
 }
 
@@ -126,7 +132,7 @@ TakeResult Judge(std::span<const AskedLine> lines, const std::function<void(cons
 }  // namespace
 
 absl::StatusOr<std::vector<TakeResult>> StockGate::Take(std::span<const ReserveCommand> commands) {
-  const absl::Time now = absl::Now();
+  const Moment now{memory_.now(), async::SteadyNow()};
   const std::uint64_t clears = memory_.sold_out.clears();
   std::vector<TakeResult> results(commands.size());
   std::vector<std::size_t> open;
@@ -153,7 +159,8 @@ absl::StatusOr<std::vector<TakeResult>> StockGate::Take(std::span<const ReserveC
   std::vector<Returned> undo;
   for (const std::size_t i : open) {
     const std::size_t count = commands[i].lines.size();
-    results[i] = Judge(rest.first(count), [&](const std::string& sku) { memory_.sold_out.Set(sku, now, clears); });
+    results[i] =
+        Judge(rest.first(count), [&](const std::string& sku) { memory_.sold_out.Set(sku, now.steady, clears); });
     rest = rest.subspan(count);
     if (results[i].kind == Kind::kTaken || results[i].taken.empty()) continue;
     undo.push_back({commands[i].order_id, std::move(results[i].taken)});

@@ -11,6 +11,9 @@ using postgres::Transaction;
 const Statement kLockHolds = {"lock_holds", "SELECT " HOLD_COLUMNS R"(
     FROM reservation r WHERE r.order_id = ANY($1::uuid[]) ORDER BY r.order_id FOR NO KEY UPDATE)"};
 
+const Statement kReadHolds = {"read_holds",
+                              "SELECT " HOLD_COLUMNS " FROM reservation r WHERE r.order_id = ANY($1::uuid[])"};
+
 // The array is sorted and drives the look-ups, so rows are locked in its order.
 const Statement kMove = {"move_stock", R"(
     UPDATE sku s
@@ -48,6 +51,13 @@ struct ChangeArrays {
   std::vector<std::int64_t> available, reserved, sold;
 };
 
+Holds HoldsBy(Transaction& transaction, const Statement& statement, const std::vector<std::string>& order_ids) {
+  Holds holds;
+  if (order_ids.empty()) return holds;
+  for (const auto& row : transaction.Run(statement, Array(order_ids))) holds.emplace(row[0].c_str(), HoldFrom(row));
+  return holds;
+}
+
 }  // namespace
 
 StoredHold HoldFrom(const pqxx::row& row) {
@@ -66,10 +76,11 @@ StoredHold HoldFrom(const pqxx::row& row) {
 }
 
 Holds LockHolds(Transaction& transaction, const std::vector<std::string>& order_ids) {
-  Holds holds;
-  if (order_ids.empty()) return holds;
-  for (const auto& row : transaction.Run(kLockHolds, Array(order_ids))) holds.emplace(row[0].c_str(), HoldFrom(row));
-  return holds;
+  return HoldsBy(transaction, kLockHolds, order_ids);
+}
+
+Holds ReadHolds(Transaction& transaction, const std::vector<std::string>& order_ids) {
+  return HoldsBy(transaction, kReadHolds, order_ids);
 }
 
 void Move(Transaction& transaction, const Changes& changes) {

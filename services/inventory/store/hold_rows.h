@@ -28,6 +28,8 @@ using Holds = std::unordered_map<std::string, StoredHold>;  // by order id
 StoredHold HoldFrom(const pqxx::row& row);
 // Locks in the order of the ids.
 Holds LockHolds(postgres::Transaction& transaction, const std::vector<std::string>& order_ids);
+// What is committed now, without a lock.
+Holds ReadHolds(postgres::Transaction& transaction, const std::vector<std::string>& order_ids);
 
 // Summed changes, one row a SKU however many orders touch it.
 struct Change {

@@ -95,16 +95,18 @@ absl::StatusOr<std::vector<ReleaseResult>> HoldStore::Release(std::span<const Re
         continue;
       }
       const HoldState state = it->second.state;
-      if (state == HoldState::kReleased || (state == HoldState::kConfirmed && !return_sold)) continue;
-      released.push_back(id);
-      if (state == HoldState::kExpired) continue;  // its stock is back already
+      if (state == HoldState::kConfirmed && !return_sold) continue;
+      if (state != HoldState::kReleased) released.push_back(id);
+      // Its stock is back already; the gate may not know, where the answer or the process was lost before.
+      const bool back = state == HoldState::kReleased || state == HoldState::kExpired;
+      returned[id].limited_user = it->second.limited_user;
       for (const Line& line : it->second.hold.lines) {
+        returned[id].skus.push_back(line.sku);
+        if (back) continue;
         changes[line.sku].available += line.quantity;
         (state == HoldState::kHeld ? changes[line.sku].reserved : changes[line.sku].sold) -= line.quantity;
-        returned[id].skus.push_back(line.sku);
       }
-      returned[id].limited_user = it->second.limited_user;
-      purchases.AddLines(id, it->second);
+      if (!back) purchases.AddLines(id, it->second);
     }
     if (!tombstones.empty()) {
       const auto rows = transaction.Run(kInsertTombstones, Array(tombstones));

@@ -17,7 +17,7 @@ namespace flotilla::inventory {
 
 struct ReleaseResult {
   Outcome outcome = Outcome::kOk;
-  Returned returned;  // what came back in this call
+  Returned returned;  // what came back, in this call or before
 };
 
 class HoldStore {

@@ -9,6 +9,7 @@
 #include "inventory/store/schema.h"
 #include "inventory/store/sku_store.h"
 #include "postgres/test_database.h"
+#include "testing/eventually.h"
 
 namespace flotilla::inventory {
 namespace {
@@ -119,6 +120,49 @@ TEST_F(HoldStoreTest, ConfirmSellsOnceAndReturnTakesBackOnce) {
   EXPECT_EQ(Release(id, true), Outcome::kOk);
   EXPECT_EQ(Get("sell").available, 5);
   EXPECT_EQ(Get("sell").sold, 0);
+}
+
+TEST_F(HoldStoreTest, TwoFirstCallsOfTheLastUnitsBuyerGetTheSameHold) {
+  Put("twin", 5);
+  Put({.sku = "twin-limited", .name = "Name", .price = 1, .currency = "EUR", .initial = 5, .rules = {.user_limit = 1}});
+  // Both wait for the SKU's row at once; when the second gets it, the first has taken what there was.
+  const auto both = [](const ReserveCommand& command) {
+    pqxx::connection connection(database->options().uri);
+    pqxx::work hold(connection);
+    hold.exec("SELECT FROM sku WHERE sku LIKE 'twin%' FOR UPDATE");
+    const auto waiting = [](const char* count) {
+      return Eventually([&] {
+        return database->Query(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                   " AND wait_event_type = 'Lock'") == count;
+      });
+    };
+    std::vector<absl::StatusOr<std::vector<ReserveResult>>> results(2, absl::UnknownError("not asked"));
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([&command, &result = results[static_cast<std::size_t>(i)]] {
+        HoldStore instance(database->options());
+        result = instance.Reserve({&command, 1});
+      });
+      EXPECT_TRUE(waiting(i == 0 ? "1" : "2"));
+    }
+    hold.commit();
+    int repeated = 0;
+    for (int i = 0; i < 2; ++i) {
+      threads[static_cast<std::size_t>(i)].join();
+      const auto& result = results[static_cast<std::size_t>(i)];
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_EQ(result->front().outcome, Outcome::kOk);
+      repeated += result->front().repeated ? 1 : 0;
+    }
+    EXPECT_EQ(repeated, 1);
+  };
+  both(Order(Id(), {{"twin", 5}}));
+  ReserveCommand limited = Order(Id(), {{"twin-limited", 1}});
+  limited.user_id = "ann";
+  both(limited);
+  EXPECT_EQ(Get("twin").reserved, 5);
+  EXPECT_EQ(Get("twin-limited").reserved, 1);
 }
 
 TEST_F(HoldStoreTest, AReleaseBeforeItsReserveLeavesATombstone) {

@@ -257,6 +257,26 @@ std::vector<std::string> Take(Transaction& transaction, Care care, std::span<con
   return lost;
 }
 
+// A refused order that had no row when the locks were asked for may have got one from another instance while this one
+// waited for the SKUs: then it was refused for its own units, and its answer is that hold. True where any order was
+// refused for units.
+bool AnswerRefused(Transaction& transaction, std::span<const ReserveCommand> commands,
+                   const std::unordered_map<std::string, std::size_t>& first, const Holds& known,
+                   std::vector<ReserveResult>& results) {
+  std::vector<std::string> refused;
+  for (const auto& [id, i] : first) {
+    const Outcome outcome = results[i].outcome;
+    if (!known.contains(id) && (outcome == Outcome::kOutOfStock || outcome == Outcome::kPurchaseLimit)) {
+      refused.push_back(id);
+    }
+  }
+  for (const auto& [id, hold] : ReadHolds(transaction, refused)) {
+    const std::size_t i = first.at(id);
+    if (const auto answer = Answer(hold, commands[i]); answer.has_value()) results[i] = *answer;
+  }
+  return !refused.empty();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ReserveResult>> HoldStore::Reserve(std::span<const ReserveCommand> commands) {
@@ -283,9 +303,13 @@ absl::StatusOr<std::vector<ReserveResult>> HoldStore::Reserve(std::span<const Re
       if (answer.has_value() || results[i].outcome != Outcome::kOk) continue;
       results[i].hold.expires_at = found.now + commands[i].hold;
       chosen.push_back(i);
-      if (hold != found.holds.end()) care = Care::kLook;  // the row of a hold that has expired is taken over
+      results[i].renewed = hold != found.holds.end();
+      if (results[i].renewed) care = Care::kLook;  // the row of a hold that has expired is taken over
     }
     const std::vector<std::string> lost = Take(transaction, care, commands, chosen, found, results);
+    const bool any_refused = AnswerRefused(transaction, commands, first, found.holds, results);
+    // What was refused may have been refused for the units of those.
+    if (any_refused && !lost.empty()) return absl::UnavailableError("a reservation changed meanwhile; ask again");
     const Holds holds = LockHolds(transaction, lost);
     for (const std::string& id : lost) {
       const std::size_t i = first.at(id);

@@ -5,11 +5,7 @@
 
 namespace flotilla::inventory {
 
-std::vector<postgres::Migration> Schema() {
-  std::vector<postgres::Migration> schema = events::LogMigrations();
-  for (const auto& migration : Migrations()) schema.push_back(migration);
-  return schema;
-}
+std::vector<postgres::Migration> Schema() { return postgres::Joined({events::LogMigrations(), Migrations()}); }
 
 postgres::Rights Rights() {
   postgres::Rights rights = events::LogRights();

@@ -6,6 +6,8 @@
 namespace flotilla::inventory {
 namespace {
 
+constexpr std::size_t kMostSuspects = 100000;
+
 template <class... Ts>
 struct Overloaded : Ts... {
   using Ts::operator()...;
@@ -13,14 +15,23 @@ struct Overloaded : Ts... {
 
 }  // namespace
 
-GateWriter::GateWriter(const redis::Options& redis, SkuReader& reader, int segments)
-    : reader_(reader), memory_(segments), writes_({.name = "gate writes", .max_batch = 1024}, [this, redis](int) {
-        return [gate = std::make_shared<StockGate>(redis, memory_)](const std::vector<Write>& writes) {
+GateWriter::GateWriter(const redis::Options& redis, SkuReader& reader, int segments,
+                       std::function<absl::Time()> database_time)
+    : reader_(reader),
+      memory_(segments, std::move(database_time)),
+      writes_({.name = "gate writes", .max_batch = 1024}, [this, redis](int) {
+        return [this, gate = std::make_shared<StockGate>(redis, memory_)](const std::vector<Write>& writes) {
           return WriteAll(*gate, writes);
         };
       }) {}
 
 async::Task<void> GateWriter::Give(std::vector<Returned> returned) { return Call(GiveWrite{std::move(returned)}); }
+
+async::Task<void> GateWriter::GiveSurplus(std::vector<Returned> surplus) {
+  return Call(SurplusWrite{std::move(surplus)});
+}
+
+async::Task<void> GateWriter::Doubt(std::vector<std::string> skus) { return Call(DoubtWrite{std::move(skus)}); }
 
 async::Task<void> GateWriter::Add(std::string sku, std::int64_t delta) { return Call(AddWrite{std::move(sku), delta}); }
 
@@ -63,12 +74,15 @@ async::Task<void> GateWriter::Lower(std::vector<std::string> skus) {
 
 void GateWriter::Suspect(const std::vector<std::string>& skus) {
   std::lock_guard lock(mutex_);
-  suspects_.insert(skus.begin(), skus.end());
+  if (suspects_.size() < kMostSuspects) suspects_.insert(skus.begin(), skus.end());
 }
 
-std::set<std::string> GateWriter::TakeSuspects() {
+std::set<std::string> GateWriter::TakeSuspects(std::size_t limit) {
   std::lock_guard lock(mutex_);
-  return std::exchange(suspects_, {});
+  if (suspects_.size() <= limit) return std::exchange(suspects_, {});
+  std::set<std::string> taken;
+  while (taken.size() < limit) taken.insert(suspects_.extract(suspects_.begin()));
+  return taken;
 }
 
 async::Task<void> GateWriter::Call(Write write) {
@@ -88,16 +102,28 @@ std::vector<absl::StatusOr<GateWriter::Nothing>> GateWriter::WriteAll(StockGate&
   const absl::Status given = gate.Give(returned);
   std::vector<absl::StatusOr<Nothing>> results;
   for (const Write& write : writes) {
-    const absl::Status status = std::visit(
-        Overloaded{[&](const GiveWrite&) { return given; }, [&](const LoadWrite& w) { return gate.Load(w.supplies); },
-                   [&](const LowerWrite& w) { return gate.LowerTo(w.stock); },
-                   [&](const AddWrite& w) { return gate.Add(w.sku, w.delta); },
-                   [&](const LearnWrite& w) { return gate.Learn(w.purchases); },
-                   [&](const ExtendWrite& w) { return gate.Extend(w.order_id, w.lines, w.hold); }},
-        write);
+    const absl::Status status =
+        std::visit(Overloaded{[&](const GiveWrite&) { return given; },
+                              [&](const SurplusWrite& w) { return gate.GiveSurplus(w.surplus); },
+                              [&](const DoubtWrite& w) { return gate.Doubt(w.skus); },
+                              [&](const LoadWrite& w) { return gate.Load(w.supplies); },
+                              [&](const LowerWrite& w) { return Lower(gate, w); },
+                              [&](const AddWrite& w) { return gate.Add(w.sku, w.delta); },
+                              [&](const LearnWrite& w) { return gate.Learn(w.purchases); },
+                              [&](const ExtendWrite& w) { return gate.Extend(w.order_id, w.lines, w.hold); }},
+                   write);
     results.push_back(status.ok() ? absl::StatusOr<Nothing>(Nothing{}) : status);
   }
   return results;
+}
+
+// Units that came back after SQL was asked are lowered away, so the healer looks at these again.
+absl::Status GateWriter::Lower(StockGate& gate, const LowerWrite& write) {
+  const absl::Status status = gate.LowerTo(write.stock);
+  std::vector<std::string> skus;
+  for (const auto& [sku, units] : write.stock) skus.push_back(sku);
+  Suspect(skus);
+  return status;
 }
 
 }  // namespace flotilla::inventory

@@ -24,6 +24,12 @@ auto OnStore(const postgres::Options& postgres, const char* worker,
   };
 }
 
+std::vector<std::string> SkusOf(const ReserveCommand& command) {
+  std::vector<std::string> skus;
+  for (const Line& line : command.lines) skus.push_back(line.sku);
+  return skus;
+}
+
 std::vector<ReserveCommand> Pick(const std::vector<ReserveCommand>& commands, const std::vector<std::size_t>& indexes) {
   std::vector<ReserveCommand> picked;
   picked.reserve(indexes.size());
@@ -91,7 +97,11 @@ async::Task<absl::Status> Inventory::PassGate(const std::vector<ReserveCommand>&
   for (int round = 0; round < 2 && !progress.open.empty(); ++round) {
     const absl::StatusOr<std::vector<TakeResult>> taken = co_await take_.Call(Pick(commands, progress.open));
     if (!taken.ok()) {
-      if (!absl::IsResourceExhausted(taken.status())) break;
+      if (!absl::IsResourceExhausted(taken.status())) {
+        // Units may be taken by a script whose answer was lost.
+        for (const std::size_t i : progress.open) gate_.Suspect(SkusOf(commands[i]));
+        break;
+      }
       for (const std::size_t i : progress.passed) gate_.Suspect(progress.taken[i]);
       co_return taken.status();
     }
@@ -126,44 +136,51 @@ async::Task<absl::Status> Inventory::PassGate(const std::vector<ReserveCommand>&
 
 async::Task<void> Inventory::Decide(const std::vector<ReserveCommand>& commands, Progress& progress) {
   const absl::StatusOr<std::vector<ReserveResult>> reserved = co_await reserve_.Call(Pick(commands, progress.passed));
-  std::vector<Returned> give_back;
-  std::vector<std::string> short_skus;
-  std::vector<StockGate::Purchase> purchases;
+  Drift drift;
   for (std::size_t n = 0; n < progress.passed.size(); ++n) {
     const std::size_t i = progress.passed[n];
     const ReserveCommand& command = commands[i];
     if (!reserved.ok()) {
       // Unknown whether it was committed: the mark stays for the repeat, and the healer sees to the rest.
       progress.results[i] = reserved.status();
-      for (const Line& line : command.lines) short_skus.push_back(line.sku);
+      gate_.Suspect(SkusOf(command));
       continue;
     }
     const ReserveResult& result = (*reserved)[n];
     progress.results[i] = result;
-    if (result.outcome == Outcome::kOutOfStock) short_skus.push_back(result.sku);
+    const bool unsure = progress.unsure.contains(i);
+    if (result.outcome == Outcome::kOutOfStock && !unsure) drift.short_skus.push_back(result.sku);
     if (result.outcome == Outcome::kPurchaseLimit) {
-      purchases.push_back({result.sku, command.user_id, result.purchased});
+      drift.purchases.push_back({result.sku, command.user_id, result.purchased});
     }
-    // A repeat reserved nothing now, whatever its outcome: its mark had run out, or it came with another body.
-    const bool reserved_now = result.outcome == Outcome::kOk && !result.repeated;
+    const bool holds = result.outcome == Outcome::kOk;
     std::vector<std::string>& taken = progress.taken[i];
-    if (!reserved_now && !taken.empty()) give_back.push_back({command.order_id, std::move(taken)});
-    if (reserved_now && progress.unsure.contains(i)) {  // against the gate's word, so it must hear of it
-      for (const Line& line : command.lines) short_skus.push_back(line.sku);
+    if (!taken.empty() && (!holds || result.repeated)) {
+      gate_.Suspect(taken);  // the write may fail; and who took first for a repeat is not known for sure
+      (holds ? drift.surplus : drift.give_back).push_back({command.order_id, std::move(taken)});
+    }
+    if (holds && result.renewed) {
+      for (const Line& line : command.lines) drift.doubtful.push_back(line.sku);
+    }
+    if (holds && !result.repeated && unsure) {  // against the gate's word, so it must hear of it
+      for (const Line& line : command.lines) drift.short_skus.push_back(line.sku);
     }
   }
-  if (give_back.empty() && short_skus.empty() && purchases.empty()) co_return;
-  async::Start(Correct(std::move(give_back), std::move(short_skus), std::move(purchases)));
+  // Both before the answer: who was refused may ask again, and the marks of that call must not be given back then. And
+  // who came back after the hold had expired holds units again, while the old hold's mark may still be on its way back.
+  if (!drift.give_back.empty()) co_await gate_.Give(std::move(drift.give_back));
+  if (!drift.doubtful.empty()) co_await gate_.Doubt(std::move(drift.doubtful));
+  if (!drift.surplus.empty() || !drift.short_skus.empty() || !drift.purchases.empty()) {
+    async::Start(Correct(std::move(drift)));
+  }
 }
 
-// The gate let through what SQL refused, or the other way round: it has drifted. The caller need not wait for it to
-// learn better.
-async::Task<void> Inventory::Correct(std::vector<Returned> give_back, std::vector<std::string> short_skus,
-                                     std::vector<StockGate::Purchase> purchases) {
-  gate_.Suspect(short_skus);
-  if (!give_back.empty()) co_await gate_.Give(std::move(give_back));
-  if (!purchases.empty()) co_await gate_.Learn(std::move(purchases));
-  if (!short_skus.empty()) co_await gate_.Lower(std::move(short_skus));
+// The caller need not wait for the gate to learn this.
+async::Task<void> Inventory::Correct(Drift drift) {
+  gate_.Suspect(drift.short_skus);
+  if (!drift.surplus.empty()) co_await gate_.GiveSurplus(std::move(drift.surplus));
+  if (!drift.purchases.empty()) co_await gate_.Learn(std::move(drift.purchases));
+  if (!drift.short_skus.empty()) co_await gate_.Lower(std::move(drift.short_skus));
 }
 
 async::Task<absl::StatusOr<std::vector<Outcome>>> Inventory::Confirm(std::vector<std::string> order_ids) {

@@ -44,8 +44,15 @@ class Inventory {
   // Not OK: the queue is full.
   async::Task<absl::Status> PassGate(const std::vector<ReserveCommand>& commands, Progress& progress);
   async::Task<void> Decide(const std::vector<ReserveCommand>& commands, Progress& progress);
-  async::Task<void> Correct(std::vector<Returned> give_back, std::vector<std::string> short_skus,
-                            std::vector<StockGate::Purchase> purchases);
+  // What SQL's answers have shown the gate to be wrong about.
+  struct Drift {
+    std::vector<Returned> give_back;  // of orders that SQL refused
+    std::vector<Returned> surplus;    // taken again by orders that hold their units already
+    std::vector<std::string> doubtful;
+    std::vector<std::string> short_skus;
+    std::vector<StockGate::Purchase> purchases;
+  };
+  async::Task<void> Correct(Drift drift);
 
   Catalog& catalog_;
   GateWriter& gate_;

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "async/thread_executor.h"
 #include "gtest/gtest.h"
+#include "inventory/store/hold_store.h"
 #include "inventory/store/schema.h"
 #include "inventory/workflow/keeper.h"
 #include "inventory/workflow/test_instance.h"
@@ -115,6 +116,86 @@ TEST_F(InventoryTest, ARepeatWhoseMarkRanOutTakesNothing) {
   ASSERT_TRUE(redis::Client(redis_options).Run({"DEL", "flotilla:hold:{" + Name("late") + "}:" + id}).ok());
   EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "late", 2)), Outcome::kOk);
   EXPECT_TRUE(Eventually([&] { return Gate("late") == "3"; })) << Gate("late");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "late", 3)), Outcome::kOk);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "late", 2)), Outcome::kOk) << "it has a mark again";
+}
+
+TEST_F(InventoryTest, AHoldThatReplacesAnExpiredOneKeepsItsAnswerWhenTheOldMarkIsGivenBackLate) {
+  Instance inventory(database->options(), redis_options);
+  Put(inventory, "renewed", 2);
+  const std::string id = Id();
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "renewed", 1, absl::Milliseconds(1))), Outcome::kOk);
+  // The sweeper has ended the hold in SQL and comes to the gate only after the order's next call.
+  HoldStore sweeper(database->options());
+  std::vector<Returned> late;
+  ASSERT_TRUE(Eventually([&] {
+    const auto expired = sweeper.Expire(10);
+    if (expired.ok()) late.insert(late.end(), expired->begin(), expired->end());
+    return !late.empty();
+  }));
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "renewed")), Outcome::kOk);
+  StockGate gate(redis_options, inventory.gate.memory());
+  ASSERT_TRUE(gate.Give(late).ok());
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "renewed")), Outcome::kOk);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "renewed")), Outcome::kOutOfStock);
+  EXPECT_TRUE(Eventually([&] { return Gate("renewed") == "0"; })) << Gate("renewed");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "renewed")), Outcome::kOk) << "it holds a unit";
+}
+
+TEST_F(InventoryTest, AHoldThatTheGateDidNotHearOfKeepsItsAnswer) {
+  redis::Options nobody;
+  nobody.port = 1;
+  Instance inventory(database->options(), redis_options), deaf(database->options(), nobody);
+  Put(inventory, "unheard", 2);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "unheard")), Outcome::kOk);
+  const std::string id = Id();
+  EXPECT_EQ(OutcomeOf(Reserve(deaf, id, "unheard")), Outcome::kOk);
+  EXPECT_EQ(Gate("unheard"), "1") << "it promises a unit that is gone";
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "unheard")), Outcome::kOutOfStock);
+  EXPECT_TRUE(Eventually([&] { return Gate("unheard") == "0"; })) << Gate("unheard");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "unheard")), Outcome::kOk) << "it holds a unit";
+}
+
+TEST_F(InventoryTest, LoweringAGateDoesNotProlongItsDoubt) {
+  Instance inventory(database->options(), redis_options);
+  Put(inventory, "doubt", 1);
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "doubt")), Outcome::kOk);
+  redis::Client admin(redis_options);
+  const std::string young = "flotilla:young:{" + Name("doubt") + "}";
+  ASSERT_TRUE(admin.Run({"SET", young, "1", "EX", "100"}).ok());
+  SetGate("doubt", "1");
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, Id(), "doubt")), Outcome::kOutOfStock);
+  EXPECT_TRUE(Eventually([&] { return Gate("doubt") == "0"; })) << Gate("doubt");
+  EXPECT_LE(admin.Run({"TTL", young})->integer(), 100);
+}
+
+TEST_F(InventoryTest, ARepeatedReleaseTellsTheGateWhatTheFirstCouldNot) {
+  redis::Options nobody;
+  nobody.port = 1;
+  Instance inventory(database->options(), redis_options), deaf(database->options(), nobody);
+  Put(inventory, "again", 1);
+  const std::string id = Id();
+  EXPECT_EQ(OutcomeOf(Reserve(inventory, id, "again")), Outcome::kOk);
+  Release(deaf, id);
+  EXPECT_EQ(Gate("again"), "0");
+  Release(inventory, id);
+  EXPECT_EQ(Gate("again"), "1");
+  Release(inventory, id);
+  EXPECT_EQ(Gate("again"), "1") << "once";
+}
+
+TEST_F(InventoryTest, SuspectsOutlastAGateThatDoesNotAnswer) {
+  redis::Options nobody;
+  nobody.port = 1;
+  Instance inventory(database->options(), redis_options);
+  Put(inventory, "suspect", 5);
+  int turns = 0;
+  {
+    Keeper keeper(database->options(), nobody, inventory.catalog, inventory.gate, {.period = absl::Milliseconds(1)});
+    inventory.gate.Suspect({Name("suspect")});
+    EXPECT_TRUE(Eventually([&] { return inventory.gate.TakeSuspects(0).empty() && ++turns > 20; }));
+  }
+  EXPECT_TRUE(inventory.gate.TakeSuspects(10).contains(Name("suspect")));
 }
 
 TEST_F(InventoryTest, WithoutRedisSqlDecides) {

@@ -47,31 +47,33 @@ void Keeper::ExpireHolds() {
 }
 
 void Keeper::HealGate() {
-  std::set<std::string> suspects = writer_.TakeSuspects();
+  std::set<std::string> suspects = writer_.TakeSuspects(static_cast<std::size_t>(options_.suspect_batch));
   for (const auto& [sku, values] : differing_) suspects.insert(sku);
+  const std::vector<std::string> names(suspects.begin(), suspects.end());
+  if (!CompareAll(names)) writer_.Suspect(names);  // again, when both servers answer
+}
+
+bool Keeper::CompareAll(const std::vector<std::string>& names) {
   std::map<std::string, std::int64_t> truth;
-  if (!suspects.empty()) {
-    const std::vector<std::string> names(suspects.begin(), suspects.end());
+  if (!names.empty()) {
     const absl::StatusOr<std::map<std::string, Sku>> skus = skus_.Read(names);
-    if (!skus.ok()) {
-      writer_.Suspect(names);
-      return;
-    }
+    if (!skus.ok()) return false;
     for (const auto& [name, sku] : *skus) truth[name] = sku.available;
   }
   // Besides, all SKUs in turn: drift that nobody suspected, such as an add-back that a crash swallowed.
   const auto sweep = skus_.Scan(sweep_after_, options_.sweep_batch);
-  if (!sweep.ok()) return;
-  sweep_after_ = sweep->size() < static_cast<std::size_t>(options_.sweep_batch) ? "" : sweep->back().first;
+  if (!sweep.ok()) return false;
   for (const auto& [sku, available] : *sweep) truth.emplace(sku, available);
-  Compare(truth);
+  if (!Compare(truth)) return false;
+  sweep_after_ = sweep->size() < static_cast<std::size_t>(options_.sweep_batch) ? "" : sweep->back().first;
+  return true;
 }
 
-void Keeper::Compare(const std::map<std::string, std::int64_t>& truth) {
+bool Keeper::Compare(const std::map<std::string, std::int64_t>& truth) {
   std::vector<std::string> skus;
   for (const auto& [sku, available] : truth) skus.push_back(sku);
   const auto gate = gate_.Read(skus);
-  if (!gate.ok()) return;  // without Redis there is nothing to heal; `differing_` stays for later
+  if (!gate.ok()) return false;
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> differing;
   std::vector<StockGate::Correction> corrections;
   std::int64_t drift = 0;
@@ -87,11 +89,12 @@ void Keeper::Compare(const std::map<std::string, std::int64_t>& truth) {
   }
   differing_ = std::move(differing);
   drift_.Set(static_cast<double>(drift));
-  if (corrections.empty()) return;
-  if (!gate_.Correct(corrections).ok()) return;
+  if (corrections.empty()) return true;
+  if (!gate_.Correct(corrections).ok()) return false;
   healed_.Increment(static_cast<double>(corrections.size()));
   telemetry::Info("gate healed from SQL",
                   {{"skus", std::to_string(corrections.size())}, {"units", std::to_string(drift)}});
+  return true;
 }
 
 }  // namespace flotilla::inventory

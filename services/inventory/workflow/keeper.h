@@ -24,6 +24,7 @@ class Keeper {
     absl::Duration period = absl::Milliseconds(250);
     int expired_batch = 500;  // holds a transaction
     int sweep_batch = 250;    // SKUs compared each period, besides the suspects
+    int suspect_batch = 2000;
   };
   // The references outlive it.
   Keeper(const postgres::Options& postgres, const redis::Options& redis, Catalog& catalog, GateWriter& writer,
@@ -34,7 +35,10 @@ class Keeper {
   void Run();
   void ExpireHolds();
   void HealGate();
-  void Compare(const std::map<std::string, std::int64_t>& truth);
+  // These and the next ones of the round. False where not all could be compared.
+  bool CompareAll(const std::vector<std::string>& names);
+  // False where the gate cannot be read or corrected.
+  bool Compare(const std::map<std::string, std::int64_t>& truth);
 
   const Options options_;
   Catalog& catalog_;
