@@ -126,11 +126,14 @@ TEST_F(SagaTest, CallsThatNeverReturnUseUpTheirAttempts) {
 
 // Whichever comes first, the call's end or the end of patience, the saga is resumed once.
 TEST_F(SagaTest, AStepThatEndsJustAtItsDeadlineEndsOnce) {
+  std::atomic<int> hanging = 0;
   for (int round = 0; round < 20; ++round) {
     const std::string id = std::to_string(round);
     Step close{.name = "a", .timeout = absl::Milliseconds(20)};
-    close.action = [round](Context&) -> async::Task<absl::Status> {
+    close.action = [round, &hanging](Context&) -> async::Task<absl::Status> {
+      ++hanging;
       co_await async::SleepFor(absl::Milliseconds(110 + 4 * round));
+      --hanging;
       co_return absl::OkStatus();
     };
     Definition definition = Steps({close});
@@ -140,6 +143,7 @@ TEST_F(SagaTest, AStepThatEndsJustAtItsDeadlineEndsOnce) {
     BeginAs("me", {MakeRecord(id)});
     EXPECT_NE(async::BlockOn(executor, engine.Run(MakeRecord(id))), Outcome::kLost);
   }
+  EXPECT_TRUE(Eventually([&] { return hanging == 0; }));
   EXPECT_EQ(Query("SELECT count(*) FROM saga"), "0");
 }
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr char kLostReason[] = "SAGA_LOST";
 constexpr char kFinish[] = "finish";
+constexpr char kTakeOver[] = "take over";
 // Longer than a statement may take: a commit that is given up has to be found out about.
 constexpr absl::Duration kCommitTimeout = absl::Seconds(10);
 // The called service's own word comes first.
@@ -33,7 +34,7 @@ std::string Written(std::string_view text) {
 
 std::string ReasonOf(const absl::Status& status) {
   const std::string reason = errors::Reason(status);
-  return reason.empty() ? absl::StatusCodeToString(status.code()) : Written(reason);
+  return reason.empty() ? absl::StatusCodeToString(status.code()) : reason;
 }
 
 std::string Text(const absl::Status& status) { return Written(absl::StrCat(ReasonOf(status), ": ", status.message())); }
@@ -41,6 +42,11 @@ std::string Text(const absl::Status& status) { return Written(absl::StrCat(Reaso
 absl::Status TooLate(const absl::Status& last) {
   return errors::Make(absl::StatusCode::kDeadlineExceeded, "SAGA_DEADLINE",
                       absl::StrCat("the saga's deadline has passed; last error: ", last.message()));
+}
+
+absl::Status TakenOverTooOften() {
+  return errors::Make(absl::StatusCode::kResourceExhausted, "SAGA_TAKEN_OVER_TOO_OFTEN",
+                      "the saga has lost too many owners: its steps may be what ends their processes");
 }
 
 // Context::results are shared by steps that run one after the other; those that run together have their own.
@@ -119,7 +125,9 @@ async::Task<Outcome> Driver::Drive(FlightPtr flight) {
   flight->context.record = flight->record;
   ContextPtr context(flight, &flight->context);
   Outcome outcome;
-  if (context->record.direction == Direction::kForward) {
+  if (flight->exhausted) {
+    outcome = co_await Park(*flight->definition, *context, {Result::Kind::kExhausted, kTakeOver, TakenOverTooOften()});
+  } else if (context->record.direction == Direction::kForward) {
     outcome = co_await Forward(flight, context);
   } else {
     outcome = co_await Backward(flight->definition->steps.size(), flight, context);
@@ -142,7 +150,7 @@ async::Task<Outcome> Driver::Forward(const FlightPtr& flight, ContextPtr& contex
     if (result.kind == Result::Kind::kExhausted) co_return co_await Park(definition, *context, std::move(result));
     if (result.kind == Result::Kind::kRefused) {
       context->record.direction = Direction::kCompensating;
-      context->record.reason = ReasonOf(result.status);
+      context->record.reason = Written(ReasonOf(result.status));
       // Durable before the first compensation runs: a recovery must not go forward again.
       result = co_await DecideToCompensate(flight, context);
       if (result.kind == Result::Kind::kExhausted) co_return co_await Park(definition, *context, std::move(result));
@@ -289,7 +297,9 @@ async::Task<Outcome> Driver::Park(const Definition& definition, const Context& c
   decision.direction = Direction::kParked;
   decision.text = Text(why.status);
   decision.step = why.step;
-  decision.compensable = context.record.direction == Direction::kCompensating || Compensable(definition, why.step);
+  // One that was taken over too often stands at its last step at most, and can go back like one that is parked there.
+  const std::string& at = why.step == kTakeOver ? definition.steps.back().name : why.step;
+  decision.compensable = context.record.direction == Direction::kCompensating || Compensable(definition, at);
   const std::string error = decision.text;
   const absl::StatusOr<bool> held = co_await decisions_.Call(std::move(decision));
   if (!held.ok() || !*held) co_return Outcome::kLost;

@@ -86,6 +86,7 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
   void Resume(Claimed claimed, Crowd& crowd, async::Executor& executor) {
     FlightPtr flight = Prepare(std::move(claimed.record));
     flight->troubled = claimed.troubled;
+    flight->exhausted = claimed.takeovers > options.max_takeovers && flight->record.age > options.max_takeovers_age;
     flight->crowd = &crowd;
     ++crowd.fresh;
     flights.Add(flight);
@@ -108,7 +109,9 @@ struct Engine::Impl : std::enable_shared_from_this<Engine::Impl> {
     flight->record = std::move(record);
     flight->definition = std::move(definition);
     flight->started = async::SteadyNow();
-    flight->held_until.store(async::After(options.lease, flight->record.made));
+    // Where its beginning took longer than its lease, nobody knows who has it before a look.
+    const async::SteadyTime until = async::After(options.lease, flight->record.made);
+    flight->held_until.store(until > flight->started ? until : async::SteadyTime::min());
     flight->span = tracing::SpanFor(flight->record.traceparent, tracing::Kind::kInternal, "saga", flight->record.type);
     flight->span.Set("flotilla.saga.id", flight->record.id);
     ++started;
@@ -153,6 +156,8 @@ Engine::Engine(EngineOptions options, std::vector<Definition> definitions)
 Engine::~Engine() { impl_->Stop(absl::ZeroDuration()); }
 
 async::Task<Outcome> Engine::Run(Record record) { return Impl::Run(impl_, std::move(record)); }
+
+bool Engine::Full() const { return impl_->flights.size() >= impl_->options.max_in_flight; }
 
 void Engine::StartRecovery(std::vector<async::Executor*> executors) { impl_->recovery.Start(std::move(executors)); }
 

@@ -37,6 +37,7 @@ struct Flight {
   bool troubled = false;   // its history has something: then its end is written there, too
   Crowd* crowd = nullptr;  // of a recovered one
   bool struggling = false;
+  bool exhausted = false;  // taken over too often
 
   // An attempt has failed.
   void Struggle() {
@@ -55,20 +56,19 @@ class Flights {
   void Add(const FlightPtr& flight) {
     std::lock_guard lock(mutex_);
     flights_.insert(flight);
+    size_.store(flights_.size());
   }
 
   void Remove(const FlightPtr& flight) {
     {
       std::lock_guard lock(mutex_);
       flights_.erase(flight);
+      size_.store(flights_.size());
     }
     removed_.notify_all();
   }
 
-  std::size_t size() const {
-    std::lock_guard lock(mutex_);
-    return flights_.size();
-  }
+  std::size_t size() const { return size_.load(); }
 
   template <class Predicate>
   std::vector<FlightPtr> Where(Predicate predicate) const {
@@ -89,6 +89,7 @@ class Flights {
   mutable std::mutex mutex_;
   std::condition_variable removed_;
   std::unordered_set<FlightPtr> flights_;
+  std::atomic<std::size_t> size_ = 0;
 };
 
 }  // namespace flotilla::saga

@@ -10,18 +10,21 @@ namespace {
 
 using testing::ElementsAre;
 
+// Where a lease has to be kept: as long as that of the services, which a busy machine leaves time to renew.
+constexpr absl::Duration kLease = absl::Milliseconds(1500);
+
 TEST_F(SagaTest, ASlowSagaKeepsItsLease) {
   async::ThreadExecutor other;
   Step slow{.name = "slow", .timeout = absl::Seconds(60)};
   slow.action = [this](Context&) -> async::Task<absl::Status> {
     Note("slow");
-    co_await async::SleepFor(absl::Milliseconds(2000));
+    co_await async::SleepFor(3 * kLease);
     co_return absl::OkStatus();
   };
-  Engine owner(Options("owner"), {Steps({slow})});
-  Engine rival(Options("rival"), {Steps({slow})});
+  Engine owner(Options("owner", kLease), {Steps({slow})});
+  Engine rival(Options("rival", kLease), {Steps({slow})});
   rival.StartRecovery({&other});
-  BeginAs("owner", {MakeRecord("1")});
+  BeginAs("owner", {MakeRecord("1")}, kLease);
   EXPECT_EQ(async::BlockOn(executor, owner.Run(MakeRecord("1"))), Outcome::kCompleted);
   EXPECT_EQ(rival.stats().recovered, 0);
 }
@@ -55,13 +58,13 @@ TEST_F(SagaTest, ClaimedSagasThatWaitForTheirExecutorKeepTheirLease) {
   Step busy{.name = "busy"};
   busy.action = [this](Context&) -> async::Task<absl::Status> {
     Note("busy");
-    absl::SleepFor(absl::Milliseconds(100));  // holds the executor's thread: the last of them begins after 3 leases
+    absl::SleepFor(kLease / 6);  // holds the executor's thread: the last of them begins after 3 leases
     co_return absl::OkStatus();
   };
-  Engine owner(Options("owner"), {Steps({busy})});
+  Engine owner(Options("owner", kLease), {Steps({busy})});
   owner.StartRecovery({&executor});
   ASSERT_TRUE(Eventually([&] { return !Journal().empty(); }));
-  Engine rival(Options("rival"), {Steps({busy})});
+  Engine rival(Options("rival", kLease), {Steps({busy})});
   rival.StartRecovery({&other});
   EXPECT_TRUE(Eventually([&] { return owner.stats().completed == 20; }));
   EXPECT_EQ(rival.stats().recovered, 0);
@@ -82,8 +85,9 @@ TEST_F(SagaTest, WhatWasDisownedBeforeItBeganHasOneOwner) {
   BeginAs("owner", {MakeRecord("slow")});
   std::thread slow([&] { async::BlockOn(executor, owner.Run(MakeRecord("slow"))); });
   EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_owner") == "1"; }));
+  absl::SleepFor(absl::Seconds(1));  // so that the owner's lease is older than the end of the record's
   Record late = MakeRecord("late");
-  late.made = async::After(-absl::Seconds(2));
+  late.made = async::After(-absl::Milliseconds(700));
   BeginAs("owner", {late}, -absl::Seconds(1));
   EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga WHERE id = 'late' AND fence = 1") == "0"; }));
   EXPECT_EQ(async::BlockOn(other, owner.Run(late)), Outcome::kLost);
@@ -95,14 +99,14 @@ TEST_F(SagaTest, WhatWasDisownedBeforeItBeganHasOneOwner) {
 
 TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
   async::ThreadExecutor other;
-  BeginAs("owner", {MakeRecord("1"), MakeRecord("2")});
+  BeginAs("owner", {MakeRecord("1"), MakeRecord("2")}, kLease);
   Step slow{.name = "slow", .timeout = absl::Seconds(60)};
   slow.action = [](Context&) -> async::Task<absl::Status> {
-    co_await async::SleepFor(absl::Milliseconds(1800));
+    co_await async::SleepFor(3 * kLease);
     co_return absl::OkStatus();
   };
-  Engine owner(Options("owner"), {Steps({slow})});
-  Engine rival(Options("rival"), {Steps({slow})});
+  Engine owner(Options("owner", kLease), {Steps({slow})});
+  Engine rival(Options("rival", kLease), {Steps({slow})});
   rival.StartRecovery({&other});
   pqxx::connection connection(postgres_options.uri);
   std::atomic<int> ended = 0, completed = 0;
@@ -117,7 +121,7 @@ TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
             ++all;
           }(owner, MakeRecord(id), ended, completed));
     }
-    absl::SleepFor(absl::Milliseconds(1300));  // two leases
+    absl::SleepFor(2 * kLease + kLease / 4);
     EXPECT_EQ(rival.stats().recovered, 0);
   }
   EXPECT_TRUE(Eventually([&] { return ended == 2; }));
@@ -138,9 +142,9 @@ TEST_F(SagaTest, TenThousandStuckSagasKeepTheirOwner) {
     while (!open) co_await async::SleepFor(absl::Milliseconds(200));
     co_return absl::OkStatus();
   };
-  Engine owner(Options("owner"), {Steps({stuck})});
-  Engine rival(Options("rival"), {Steps({stuck})});
-  BeginAs("owner", records);
+  Engine owner(Options("owner", kLease), {Steps({stuck})});
+  Engine rival(Options("rival", kLease), {Steps({stuck})});
+  BeginAs("owner", records, kLease);
   std::atomic<int> ended = 0;
   for (const Record& record : records) {
     async::Spawn(executor, [](Engine& engine, Record mine, std::atomic<int>& all) -> async::Task<void> {
@@ -153,7 +157,7 @@ TEST_F(SagaTest, TenThousandStuckSagasKeepTheirOwner) {
   ASSERT_TRUE(Eventually(
       [&] { return Query("SELECT count(*) FROM saga_owner WHERE owner = 'owner' AND lease_until > now()") == "1"; }));
   rival.StartRecovery({&other});
-  absl::SleepFor(absl::Seconds(3));  // five leases
+  absl::SleepFor(3 * kLease);
   EXPECT_EQ(rival.stats().recovered, 0);
   rival.Stop(absl::ZeroDuration());
   owner.Stop(absl::ZeroDuration());  // ten thousand ends would be no more to the point

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
+#include "failpoint/failpoint.h"
 #include "telemetry/log.h"
 
 namespace flotilla::saga {
@@ -29,6 +31,7 @@ Recovery::Recovery(const EngineOptions& options, std::vector<KnownDefinition> kn
                                         "From the end of an orphan's lease to its take-over")) {}
 
 void Recovery::Start(std::vector<async::Executor*> executors) {
+  FLOTILLA_DECLARE_FAILPOINT("saga.claim");
   executors_ = std::move(executors);
   thread_ = std::thread([this] { Run(); });
 }
@@ -81,17 +84,18 @@ void Recovery::DisownStrays(Store& store) {
     flying.emplace(flight->record.type, flight->record.id);
   }
   std::vector<Record> strays;
+  std::set<std::tuple<std::string, std::string, std::int64_t>> disowned;
   for (const Record& record : *overdue) {
-    if (!flying.contains({record.type, record.id})) strays.push_back(record);
+    if (flying.contains({record.type, record.id})) continue;
+    strays.push_back(record);
+    disowned.emplace(record.type, record.id, record.fence);
   }
   if (strays.empty()) return;
   telemetry::Warning("sagas that nobody ran are left to be taken over", {{"count", std::to_string(strays.size())}});
   if (!store.Disown(options_.owner, strays).ok()) return;  // the next turn tries again
   // One that began here only now, its COMMIT having taken longer than its lease, has lost its record by that.
   for (const FlightPtr& flight : flights_.Where([&](const Flight& each) {
-         return std::ranges::any_of(strays, [&](const Record& stray) {
-           return stray.type == each.record.type && stray.id == each.record.id && stray.fence == each.record.fence;
-         });
+         return disowned.contains({each.record.type, each.record.id, each.record.fence});
        })) {
     flight->lost.store(true);
   }

@@ -1,6 +1,8 @@
 // Orphans and who takes them over.
 #include <iostream>
+#include <thread>
 
+#include "saga/admin.h"
 #include "saga/saga_fixture.h"
 #include "telemetry/metrics.h"
 #include "testing/http.h"
@@ -94,6 +96,39 @@ TEST_F(SagaTest, UnknownDefinitionsAreLeftToThoseThatKnowThem) {
       [&] { return HttpGet(endpoint.port(), "/metrics").find("\nflotilla_saga_unknown 1") != std::string::npos; }));
   absl::SleepFor(absl::Milliseconds(1000));
   EXPECT_EQ(Query("SELECT owner FROM saga"), "dead");
+}
+
+TEST_F(SagaTest, ASagaThatLosesTooManyOwnersIsParkedUntilAnOperatorLetsItGoOn) {
+  BeginAs("dead", {MakeRecord("1")}, -absl::Seconds(1));
+  Gate never;
+  const Definition hangs = Steps({{.name = "a", .action = [&](Context&) -> async::Task<absl::Status> {
+                                     Note("a");
+                                     co_await never.Wait();
+                                     co_return absl::OkStatus();
+                                   }}});
+  EngineOptions options = Options("");
+  options.max_takeovers = 2;
+  // Each ends as a process does that its step kills: the saga is left in the middle of it.
+  for (const std::string owner : {"first", "second", "third", "fourth"}) {
+    options.owner = owner;
+    Engine engine(options, {hangs});
+    engine.StartRecovery({&executor});
+    const std::size_t before = Journal().size();
+    EXPECT_TRUE(Eventually([&] { return Journal().size() > before; }));
+  }
+  Query("UPDATE saga SET created_at = now() - interval '2 hours'");
+  options.owner = "fifth";
+  Engine engine(options, {Steps({{.name = "a", .action = Do("a")}})});
+  engine.StartRecovery({&executor});
+  EXPECT_TRUE(Eventually([&] { return engine.stats().parked == 1; }));
+  EXPECT_EQ(Journal().size(), 4u) << "it was young, and went on";
+  EXPECT_EQ(Query("SELECT direction || parked_step || takeovers || split_part(error, ':', 1) FROM saga"),
+            "2take over5SAGA_TAKEN_OVER_TOO_OFTEN");
+  Admin admin(postgres_options, {});
+  EXPECT_EQ(async::BlockOn(executor, admin.Do(Act::kRetry, {"test", "1"}, "olga", "the step is mended")),
+            absl::OkStatus());
+  EXPECT_TRUE(Eventually([&] { return engine.stats().completed == 1; }));
+  never.Open();
 }
 
 // Its record was committed, but the answer was lost, or its parking could not be written: the lease of an owner that
@@ -213,6 +248,28 @@ TEST_F(SagaTest, ALookSaysNothingOfARecordThatIsBeingTakenOver) {
     EXPECT_FALSE(looking.exec("SELECT held FROM saga_look(ARRAY['test'], ARRAY['1'], ARRAY[1])")[0][0].as<bool>());
     EXPECT_TRUE(looking.exec("SELECT held FROM saga_look(ARRAY['test'], ARRAY['1'], ARRAY[2])")[0][0].as<bool>());
   }
+}
+
+TEST_F(SagaTest, WhoRenewsItsLeaseWhileItsSagasAreTakenOverKeepsTheOthers) {
+  BeginAs("owner", {MakeRecord("1")}, -absl::Seconds(2));
+  BeginAs("owner", {MakeRecord("2")}, -absl::Seconds(1));
+  Query("INSERT INTO saga_owner VALUES ('owner', now() - interval '1 second')");
+  pqxx::connection one(postgres_options.uri);
+  pqxx::work between(one);
+  between.exec("LOCK TABLE saga_history");  // stops the claim behind its first record
+  std::string claimed;
+  std::thread rival([&] {
+    claimed = Query("SELECT string_agg((claimed).id, ',') FROM saga_claim('rival', '1 second', ARRAY['test/1'], 10)");
+  });
+  EXPECT_TRUE(Eventually([&] {
+    return Query(
+               "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE "
+               "datname = current_database())") == "1";
+  }));
+  Query("UPDATE saga_owner SET lease_until = now() + interval '1 minute'");
+  between.commit();
+  rival.join();
+  EXPECT_EQ(claimed, "1");
 }
 
 }  // namespace

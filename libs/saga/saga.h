@@ -114,7 +114,13 @@ struct EngineOptions {
   // Recovered sagas in flight that have not failed an attempt. Those that have do not keep others waiting, unless they
   // are very many.
   std::size_t max_recovering = 2000;
-  std::size_t max_struggling = 20000;
+  std::size_t max_struggling = 10000;
+  // A saga that is older and has lost more owners is parked: its steps may be what kills them. By the age nobody is
+  // parked who waits for another service while owners come and go, or while the database is too slow for leases.
+  int max_takeovers = 100;
+  absl::Duration max_takeovers_age = absl::Hours(1);
+  // Of those that run here, begun and taken over: where there are so many, Full() says to begin no more.
+  std::size_t max_in_flight = 10000;
   // Records are deleted at their end; what is kept of troubled sagas goes after this time.
   absl::Duration history_retention = absl::Hours(24 * 30);
 };
@@ -129,6 +135,9 @@ class Engine {
 
   // Runs a record that was just begun durably by this owner, here, to its end; returns how it ended.
   async::Task<Outcome> Run(Record record);
+
+  // Too many run here to begin another one: each takes memory until it ends, and waits where its services are away.
+  bool Full() const;
 
   // Recovered sagas are spread over `executors` (rpc loops where steps make RPCs), which outlive Stop().
   void StartRecovery(std::vector<async::Executor*> executors);

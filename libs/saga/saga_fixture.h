@@ -62,11 +62,11 @@ class SagaTest : public testing::Test {
   void SetUp() override { Query("TRUNCATE saga, saga_history, saga_archive, saga_owner"); }
 
   static std::string Query(const std::string& sql) { return database->Query(sql); }
-  static EngineOptions Options(const std::string& owner) {
+  static EngineOptions Options(const std::string& owner, absl::Duration lease = absl::Milliseconds(600)) {
     EngineOptions options;
     options.postgres = postgres_options;
     options.owner = owner;
-    options.lease = absl::Milliseconds(600);
+    options.lease = lease;
     options.scan_interval = absl::Milliseconds(50);
     return options;
   }

@@ -1,5 +1,7 @@
 #include "saga/store.h"
 
+#include "failpoint/failpoint.h"
+
 namespace flotilla::saga {
 namespace {
 
@@ -21,7 +23,7 @@ const Statement kEndAll = {"saga_end_all",
 const Statement kClaim = {"saga_claim", R"(
     SELECT (claimed).type, (claimed).id, (claimed).version, (claimed).direction, (claimed).data, (claimed).reason,
            (claimed).fence, (claimed).traceparent, (extract(epoch FROM waited) * 1000000)::bigint,
-           (extract(epoch FROM age) * 1000000)::bigint, orphaned, orphaned OR (claimed).troubled
+           (extract(epoch FROM age) * 1000000)::bigint, orphaned, orphaned OR (claimed).troubled, (claimed).takeovers
     FROM saga_claim($1, $2::bigint * interval '1 microsecond', $3::text[], $4::int))"};
 
 const Statement kRenew = {"saga_renew", "SELECT saga_renew($1, $2::bigint * interval '1 microsecond')"};
@@ -108,7 +110,8 @@ std::vector<bool> Matched(const pqxx::result& positions, std::size_t count) {
 postgres::Rights Rights() {
   return {
       {"INSERT, DELETE", "saga, saga_owner, saga_history, saga_archive"},
-      {"UPDATE (owner, fence, lease_until, direction, parked_from, parked_step, reason, error, compensable, troubled)",
+      {"UPDATE (owner, fence, lease_until, direction, parked_from, parked_step, reason, error, compensable, troubled,"
+       " takeovers)",
        "saga"},
       {"UPDATE (lease_until)", "saga_owner"},
       {"UPDATE (at)", "saga_history"},           // to lock rows
@@ -168,12 +171,18 @@ absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl
       item.fence = row[6].as<std::int64_t>();
       item.traceparent = row[7].c_str();
       item.age = absl::Microseconds(row[9].as<std::int64_t>());
-      claimed.push_back(
-          {std::move(item), absl::Microseconds(row[8].as<std::int64_t>()), row[10].as<bool>(), row[11].as<bool>()});
+      claimed.push_back({.record = std::move(item),
+                         .waited = absl::Microseconds(row[8].as<std::int64_t>()),
+                         .orphaned = row[10].as<bool>(),
+                         .troubled = row[11].as<bool>(),
+                         .takeovers = row[12].as<int>()});
     }
-    return absl::OkStatus();
+    return claimed.empty() ? absl::OkStatus() : FLOTILLA_FAILPOINT("saga.claim.before");
   });
   if (!status.ok()) return status;
+  if (!claimed.empty()) {
+    if (absl::Status lost = FLOTILLA_FAILPOINT("saga.claim.after"); !lost.ok()) return lost;
+  }
   return claimed;
 }
 

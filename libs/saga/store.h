@@ -44,6 +44,7 @@ struct Claimed {
   absl::Duration waited;  // since its lease ran out
   bool orphaned = true;   // from an owner; else nobody has had it
   bool troubled = false;  // it has a history
+  int takeovers = 0;      // this one too, where it is an orphan
 };
 
 struct Summary {
