@@ -5,6 +5,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "async/thread_executor.h"
 #include "event_log/event_log.h"
 #include "order/api/completion_api.h"
 #include "order/api/order_api.h"
@@ -13,6 +14,7 @@
 #include "order/workflow/external_flow.h"
 #include "order/workflow/order_flow.h"
 #include "order/workflow/order_news.h"
+#include "order/workflow/overdue_payments.h"
 #include "order/workflow/refund_flow.h"
 #include "order/workflow/state_metrics.h"
 
@@ -21,13 +23,34 @@ ABSL_FLAG(absl::Duration, reservation_hold, absl::Minutes(2),
 ABSL_FLAG(absl::Duration, payment_window, absl::Minutes(15),
           "How long an order awaits the external provider; at most 50 minutes.");
 
+ABSL_FLAG(std::size_t, max_sagas, flotilla::saga::EngineOptions().max_in_flight,
+          "Sagas under way in this instance from which on it takes no more orders; 1 or more.");
+
 namespace flotilla::order {
+namespace {
+
+// Orders are asked about while their stock is still held: it outlasts the time to pay by --reservation_hold.
+constexpr int kGraceOfHold = 4;
+
+void WireOverduePayments(runtime::Fleet& fleet, Participants& participants, OrderHub& hub,
+                         const postgres::DatabaseClock& clock) {
+  OverduePayments::Options options{.postgres = fleet.postgres(),
+                                   .grace = absl::GetFlag(FLAGS_reservation_hold) / kGraceOfHold};
+  options.ask = [&participants, &fleet](std::vector<std::string> order_ids) {
+    return async::BlockOn(*fleet.server().loops().front(), participants.GetPayments(std::move(order_ids)));
+  };
+  fleet.RunWhileServing(std::make_unique<OverduePayments>(std::move(options), hub, clock));
+}
+
+}  // namespace
 
 absl::Status Wire(runtime::Fleet& fleet) {
   const absl::Duration payment_window = absl::GetFlag(FLAGS_payment_window);
   if (payment_window < absl::Seconds(1) || payment_window > absl::Minutes(50)) {
     return absl::InvalidArgumentError("--payment_window: must be 1 s to 50 min");
   }
+  const std::size_t max_sagas = absl::GetFlag(FLAGS_max_sagas);
+  if (max_sagas == 0) return absl::InvalidArgumentError("--max_sagas: must be 1 or more");
   const auto postgres = fleet.postgres();
   const auto migrate = [](const postgres::Options& owner) { return event_log::Migrate(owner, Schema()); };
   if (auto status = fleet.Migrate(Rights(), migrate); !status.ok()) return status;
@@ -37,6 +60,7 @@ absl::Status Wire(runtime::Fleet& fleet) {
 
   saga::EngineOptions engine;
   engine.postgres = postgres;
+  engine.max_in_flight = max_sagas;
   engine.owner = absl::StrCat(fleet.instance_id(), "/", absl::Hex(std::random_device{}()));  // new at every start
   auto* log = fleet.Keep(std::make_unique<event_log::EventLog>(
       fleet.server(), event_log::EventLog::Options{.service = "order", .postgres = postgres, .nats = fleet.nats()}));
@@ -51,11 +75,12 @@ absl::Status Wire(runtime::Fleet& fleet) {
   fleet.Keep(std::make_unique<OrderApi>(fleet.server(), *flow, *refunds, *orders, *hub));
   auto* completions = fleet.Keep(std::make_unique<Completions>(postgres));
   fleet.Keep(std::make_unique<CompletionApi>(fleet.server(), *completions));
-  auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres, *clock));
+  auto* payments = fleet.Keep(std::make_unique<PaymentIntake>(postgres, *hub, *clock));
   fleet.Keep(std::make_unique<events::Consumer>(
       events::Consumer::ConsumerOptions{
           .nats = fleet.nats(), .stream = "FLOTILLA_PAYMENT", .subject = "flotilla.payment.event", .durable = "order"},
       [payments](auto events) { return payments->Apply(events); }));
+  WireOverduePayments(fleet, *participants, *hub, *clock);
   fleet.Keep(std::make_unique<SagaAdminApi>(fleet.server(), postgres));
   fleet.OnStarted([flow, &fleet] {
     const auto loops = fleet.server().loops();

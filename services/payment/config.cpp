@@ -13,7 +13,12 @@ ABSL_FLAG(std::string, settle_on, "completion",
           "completion: the order service is asked whether and since when an order is complete; charge: it counts as "
           "complete from its charge on, for payments whose orders that service does not know.");
 ABSL_FLAG(absl::Duration, reconcile_every, absl::Minutes(1),
-          "How often a statement of the provider that has open differences is compared with the ledger.");
+          "How often a statement of the provider that has open differences, or an order that differs, is compared with "
+          "the ledger.");
+ABSL_FLAG(
+    absl::Duration, compare_orders_after, absl::Minutes(10),
+    "How long after a change of an order, or of its money, the order is compared with the ledger; at most 24h. Not "
+    "with --settle_on=charge.");
 ABSL_FLAG(absl::Duration, statement_margin, absl::Minutes(5),
           "How long ago the period of a provider's statement must have ended: longer than a commit takes, and than "
           "clocks are apart.");
@@ -43,6 +48,10 @@ absl::StatusOr<Config> ReadConfig() {
   config.reconcile_every = absl::GetFlag(FLAGS_reconcile_every);
   if (config.reconcile_every < absl::Seconds(1)) {
     return absl::InvalidArgumentError("--reconcile_every: must be at least 1s");
+  }
+  config.compare_orders_after = absl::GetFlag(FLAGS_compare_orders_after);
+  if (config.compare_orders_after < absl::ZeroDuration() || config.compare_orders_after > absl::Hours(24)) {
+    return absl::InvalidArgumentError("--compare_orders_after: must be 0 to 24h");
   }
   config.statement_margin = absl::GetFlag(FLAGS_statement_margin);
   if (config.statement_margin < absl::ZeroDuration()) {

@@ -16,6 +16,7 @@ struct Config {
   absl::Duration settle_after;
   bool settle_on_completion = true;  // else from the charge on, and nobody is asked
   absl::Duration reconcile_every;
+  absl::Duration compare_orders_after;
   absl::Duration statement_margin;
 };
 

@@ -13,6 +13,7 @@
 #include "payment/store/reconciliation.h"
 #include "payment/store/schema.h"
 #include "payment/workflow/keeper.h"
+#include "payment/workflow/order_matcher.h"
 #include "payment/workflow/order_words.h"
 #include "payment/workflow/reconciler.h"
 #include "payment/workflow/settler.h"
@@ -21,25 +22,32 @@
 namespace flotilla::payment {
 namespace {
 
-Settler::Options SettlementOf(runtime::Fleet& fleet, const Config& config) {
+Settler::Options SettlementOf(runtime::Fleet& fleet, const Config& config, OrderWords* orders) {
   Settler::Options options{.postgres = fleet.postgres(), .split = config.split, .settle_after = config.settle_after};
-  if (!config.settle_on_completion) {
+  if (orders == nullptr) {
     options.ask = CompleteSinceTheirCharge;
     options.usual_completion = absl::ZeroDuration();
     return options;
   }
-  auto* orders = fleet.Keep(std::make_unique<OrderWords>(fleet.Peer("order")));
   options.ask = [orders, &fleet](std::span<const Unsettled> charges) {
     return orders->Ask(*fleet.server().loops().front(), charges);
   };
   return options;
 }
 
-// It asks by the server's loops, so it works only while they do.
-void WireSettlement(runtime::Fleet& fleet, const Config& config, const postgres::DatabaseClock& clock) {
-  auto* settler = fleet.Keep(std::make_unique<Settler>(SettlementOf(fleet, config), clock));
-  fleet.OnStarted([settler] { settler->Start(); });
-  fleet.OnStop([settler] { settler->Stop(); });
+void WireOrders(runtime::Fleet& fleet, const Config& config, const postgres::DatabaseClock& clock) {
+  auto* orders = config.settle_on_completion ? fleet.Keep(std::make_unique<OrderWords>(fleet.Peer("order"))) : nullptr;
+  fleet.RunWhileServing(std::make_unique<Settler>(SettlementOf(fleet, config, orders), clock));
+  if (orders == nullptr) return;
+  OrderMatcher::Options options{
+      .postgres = fleet.postgres(), .after = config.compare_orders_after, .every = config.reconcile_every};
+  options.ask = [orders, &fleet](std::span<const OrderLook> looks) {
+    return orders->Ask(*fleet.server().loops().front(), looks);
+  };
+  options.list = [orders, &fleet](const std::string& token, absl::Duration after, int limit) {
+    return orders->List(*fleet.server().loops().front(), token, after, limit);
+  };
+  fleet.RunWhileServing(std::make_unique<OrderMatcher>(std::move(options), clock));
 }
 
 }  // namespace
@@ -63,14 +71,16 @@ absl::Status Wire(runtime::Fleet& fleet) {
   const auto told = Teller(wake);
   auto* ledger = fleet.Keep(std::make_unique<Ledger>(Ledger::Options{postgres, config->split, told}, *clock));
   auto* journal = fleet.Keep(std::make_unique<Journal>(postgres));
-  fleet.Keep(std::make_unique<LedgerAudit>(postgres, LedgerAudit::Options{}));
+  LedgerAudit::Options audit{.settle_after = config->settle_after};
+  if (config->settle_on_completion) audit.compare_orders_after = config->compare_orders_after;
+  fleet.Keep(std::make_unique<LedgerAudit>(postgres, audit));
   fleet.Keep(std::make_unique<PaymentApi>(fleet.server(), *ledger, *clock, CallbackVerifier(config->provider_secrets)));
   fleet.Keep(std::make_unique<LedgerApi>(fleet.server(), *journal));
   auto* reconciliation = fleet.Keep(std::make_unique<Reconciliation>(postgres));
   fleet.Keep(
       std::make_unique<ReconciliationApi>(fleet.server(), *reconciliation, *clock, config->statement_margin, wake));
   fleet.Keep(std::make_unique<Keeper>(Keeper::Options{.postgres = postgres, .told = told}, *clock));
-  WireSettlement(fleet, *config, *clock);
+  WireOrders(fleet, *config, *clock);
   fleet.Keep(std::make_unique<Reconciler>(
       Reconciler::Options{.postgres = postgres, .every = config->reconcile_every, .wake = wake}));
   return absl::OkStatus();

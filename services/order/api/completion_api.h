@@ -17,6 +17,7 @@ class CompletionApi {
  private:
   async::Task<absl::StatusOr<v1::BatchGetCompletionsResponse>> BatchGetCompletions(
       const v1::BatchGetCompletionsRequest& request);
+  async::Task<absl::StatusOr<v1::ListOutcomesResponse>> ListOutcomes(const v1::ListOutcomesRequest& request);
 
   Completions& completions_;
 };

@@ -1,11 +1,15 @@
 #include "order/api/parse.h"
 
 #include <set>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "errors/errors.h"
 #include "rpc/batch_items.h"
+#include "timestamp/timestamp.h"
 #include "validation/validation.h"
 
 namespace flotilla::order {
@@ -13,6 +17,7 @@ namespace {
 
 constexpr int kMaxItems = 100;
 constexpr std::int64_t kMaxQuantity = 1000000;
+constexpr absl::Duration kMaxOutcomeAge = absl::Hours(24);
 
 }  // namespace
 
@@ -88,7 +93,7 @@ absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrders
     std::int64_t micros = 0;
     if (dot == std::string::npos || !absl::SimpleAtoi(token.substr(0, dot), &micros) ||
         !validation::IsUuid(token.substr(dot + 1))) {
-      return errors::InvalidField("page_token", "was not given by this service");
+      return validation::ForeignToken();
     }
     query.before = ListQuery::Position{absl::FromUnixMicros(micros), token.substr(dot + 1)};
   }
@@ -100,6 +105,24 @@ absl::StatusOr<OrderKey> Parse(const v1::GetCompletionRequest& request, int inde
   if (!validation::IsUuid(request.order_id())) return rpc::InvalidItem(index, "order_id", validation::kUuidRule);
   return OrderKey{request.user_id(), absl::AsciiStrToLower(request.order_id())};
 }
+
+absl::StatusOr<OutcomeQuery> Parse(const v1::ListOutcomesRequest& request) {
+  const absl::StatusOr<int> page_size = validation::PageSize(request.page_size());
+  if (!page_size.ok()) return page_size.status();
+  if (!request.has_min_age()) return errors::InvalidField("min_age", "is required");
+  OutcomeQuery query{.min_age = timestamp::FromProto(request.min_age()), .limit = *page_size};
+  if (query.min_age < absl::ZeroDuration() || query.min_age > kMaxOutcomeAge) {
+    return errors::InvalidField("min_age", "must be 0 to 24 h");
+  }
+  if (request.page_token().empty()) return query;
+  const std::pair<std::string, std::string> parts = absl::StrSplit(request.page_token(), absl::MaxSplits('.', 1));
+  if (absl::SimpleAtoi(parts.first, &query.after.xid) && absl::SimpleAtoi(parts.second, &query.after.position)) {
+    return query;
+  }
+  return validation::ForeignToken();
+}
+
+std::string PageToken(const LogPlace& next) { return absl::StrCat(next.xid, ".", next.position); }
 
 std::string PageToken(const Order& last) {
   return std::to_string(absl::ToUnixMicros(last.created_at)) + "." + last.order_id;

@@ -7,6 +7,7 @@
 #include "flotilla/order/v1/order_service.pb.h"
 #include "order/domain/order.h"
 #include "order/store/order_store.h"
+#include "order/store/outcome_store.h"
 #include "order/workflow/refund_flow.h"
 
 namespace flotilla::order {
@@ -19,8 +20,10 @@ absl::StatusOr<RefundRequest> Parse(const std::string& caller, const v1::RefundO
 absl::StatusOr<ListQuery> Parse(const std::string& user_id, const v1::ListOrdersRequest& request);
 // One of a batch, named "requests[2].user_id" in errors.
 absl::StatusOr<OrderKey> Parse(const v1::GetCompletionRequest& request, int index);
+absl::StatusOr<OutcomeQuery> Parse(const v1::ListOutcomesRequest& request);
 
 // The token of the page after `last`: opaque to clients.
 std::string PageToken(const Order& last);
+std::string PageToken(const LogPlace& next);
 
 }  // namespace flotilla::order

@@ -89,5 +89,30 @@ TEST(Parse, QuestionsAboutCompletionsNameTheirPlaceInTheBatch) {
   EXPECT_EQ(Field(Parse(request, 0).status()), "requests[0].order_id");
 }
 
+TEST(Parse, OutcomesAreListedFromAPlaceInTheLog) {
+  v1::ListOutcomesRequest request;
+  EXPECT_EQ(Field(Parse(request).status()), "min_age");
+  request.mutable_min_age()->set_nanos(500'000'000);
+  request.set_page_token(PageToken(LogPlace{7, 42}));
+  const auto query = Parse(request);
+  ASSERT_TRUE(query.ok()) << query.status();
+  EXPECT_EQ(query->min_age, absl::Milliseconds(500));
+  EXPECT_EQ(query->after.xid, 7u);
+  EXPECT_EQ(query->after.position, 42);
+  EXPECT_EQ(query->limit, 50);
+  for (const char* bad : {"x", "1", "1.", ".1", "-1.1", "1.x"}) {
+    request.set_page_token(bad);
+    EXPECT_EQ(Field(Parse(request).status()), "page_token") << bad;
+  }
+  request.clear_page_token();
+  request.set_page_size(1001);
+  EXPECT_EQ(Field(Parse(request).status()), "page_size");
+  request.clear_page_size();
+  for (const std::int64_t seconds : {std::int64_t{-1}, std::int64_t{86400}, INT64_MAX, INT64_MIN}) {
+    request.mutable_min_age()->set_seconds(seconds);
+    EXPECT_EQ(Field(Parse(request).status()), "min_age") << seconds;
+  }
+}
+
 }  // namespace
 }  // namespace flotilla::order

@@ -13,13 +13,19 @@ namespace {
 constexpr std::int64_t kMaxAgeSeconds = std::int64_t{100} * 365 * 24 * 3600;
 constexpr std::size_t kMaxStep = 64;
 
-absl::Status ForeignToken() { return errors::InvalidField("page_token", "was not given by this service"); }
-
-absl::StatusOr<absl::Duration> ParseMinAge(const google::protobuf::Duration& age) {
+// Which sagas are meant, as ListSagas and RetrySagas say it.
+template <class Request>
+absl::Status ParseFilter(const Request& request, std::string& type, absl::Duration& min_age) {
+  if (!request.type().empty() && !validation::IsName(request.type())) {
+    return errors::InvalidField("type", validation::kNameRule);
+  }
+  const google::protobuf::Duration& age = request.min_age();
   if (age.seconds() < 0 || age.seconds() > kMaxAgeSeconds || age.nanos() < 0 || age.nanos() > 999999999) {
     return errors::InvalidField("min_age", "must be 0 to 100 years");
   }
-  return absl::Seconds(age.seconds()) + absl::Nanoseconds(age.nanos());
+  type = request.type();
+  min_age = timestamp::FromProto(age);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -41,21 +47,16 @@ absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request) {
     default:
       return errors::InvalidField("state", "must be forward, compensating or parked: only these are listed");
   }
-  if (!request.type().empty() && !validation::IsName(request.type())) {
-    return errors::InvalidField("type", validation::kNameRule);
-  }
-  query.type = request.type();
-  const absl::StatusOr<absl::Duration> age = ParseMinAge(request.min_age());
-  if (!age.ok()) return age.status();
-  query.min_age = *age;
+  const absl::Status filter = ParseFilter(request, query.type, query.min_age);
+  if (!filter.ok()) return filter;
   const absl::StatusOr<int> page = validation::PageSize(request.page_size());
   if (!page.ok()) return page.status();
   query.limit = *page;
   if (!request.page_token().empty()) {
     const std::size_t slash = request.page_token().find('/');
-    if (slash == std::string::npos) return ForeignToken();
+    if (slash == std::string::npos) return validation::ForeignToken();
     auto after = ParseSagaKey(request.page_token().substr(0, slash), request.page_token().substr(slash + 1));
-    if (!after.ok()) return ForeignToken();
+    if (!after.ok()) return validation::ForeignToken();
     query.after = *std::move(after);
   }
   return query;
@@ -63,21 +64,15 @@ absl::StatusOr<saga::SagaQuery> Parse(const v1::ListSagasRequest& request) {
 
 absl::StatusOr<saga::RetryQuery> Parse(const v1::RetrySagasRequest& request) {
   saga::RetryQuery query;
-  if (!request.type().empty() && !validation::IsName(request.type())) {
-    return errors::InvalidField("type", validation::kNameRule);
-  }
-  query.type = request.type();
+  const absl::Status filter = ParseFilter(request, query.type, query.min_age);
+  if (!filter.ok()) return filter;
   if (request.parked_step().size() > kMaxStep || request.parked_step().find('\0') != std::string::npos) {
     return errors::InvalidField("parked_step", "must be at most 64 bytes of text");
   }
   query.parked_step = request.parked_step();
-  const absl::StatusOr<absl::Duration> age = ParseMinAge(request.min_age());
-  if (!age.ok()) return age.status();
-  query.min_age = *age;
-  if (request.max_sagas() < 0 || request.max_sagas() > 1000) {
-    return errors::InvalidField("max_sagas", "must be 0 to 1000");
-  }
-  query.limit = request.max_sagas() == 0 ? 50 : request.max_sagas();
+  const absl::StatusOr<int> limit = validation::PageSize(request.max_sagas(), "max_sagas");
+  if (!limit.ok()) return limit.status();
+  query.limit = *limit;
   return query;
 }
 
@@ -92,7 +87,7 @@ absl::StatusOr<saga::ActQuery> Parse(const v1::ListOperatorActsRequest& request)
   if (!page.ok()) return page.status();
   query.limit = *page;
   if (!request.page_token().empty() && (!absl::SimpleAtoi(request.page_token(), &query.before) || query.before < 1)) {
-    return ForeignToken();
+    return validation::ForeignToken();
   }
   return query;
 }

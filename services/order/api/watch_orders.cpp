@@ -60,6 +60,7 @@ void Remove(Watch& watch, const std::string& order_id) {
   watch.added.erase(order_id);
 }
 
+// Only what gives the stream something to do wakes it: a client that repeats itself costs nothing more.
 async::Task<void> ReadRequests(Watch& watch, rpc::ServerReader<v1::WatchOrdersRequest>& reader) {
   v1::WatchOrdersRequest request;
   while (watch.problems.size() < kMaxProblems) {
@@ -71,7 +72,7 @@ async::Task<void> ReadRequests(Watch& watch, rpc::ServerReader<v1::WatchOrdersRe
       const absl::Status status = Add(watch, request.add_order_id());
       if (!status.ok()) watch.problems.push_back(Problem(request.add_order_id(), status));
     }
-    watch.ticket->Interrupt();
+    if (!watch.added.empty() || !watch.problems.empty()) watch.ticket->Interrupt();
   }
   watch.reading = false;
   watch.ticket->Interrupt();
@@ -109,18 +110,21 @@ async::Task<absl::Status> OrderApi::WatchOrders(rpc::Call& call, rpc::ServerRead
   watch.ticket = hub_.Register();
   async::Start(ReadRequests(watch, reader));
   std::vector<Order> news;
+  async::SteadyTime next_round = async::SteadyNow();  // of all, whatever came meanwhile
   bool written = true;
   while (written && watch.reading && !call.cancelled()) {
-    // Without news either something was added, or another instance has changed something: that is read.
-    const bool all = news.empty() && watch.added.empty();
+    const bool all = async::SteadyNow() >= next_round;
+    std::set<std::string> looked_for = watch.ticket->TakeNudged();  // another instance has changed them
+    looked_for.merge(watch.added);
+    watch.added.clear();
     std::vector<std::string> ids;
     for (const auto& [id, version] : watch.sent) {
-      if (all || watch.added.contains(id)) ids.push_back(id);
+      if (all || looked_for.contains(id)) ids.push_back(id);
     }
-    watch.added.clear();
     std::vector<async::Task<absl::StatusOr<Order>>> reads;
     for (const std::string& id : ids) reads.push_back(flow_.Read({watch.user_id, id}));
     std::vector<absl::StatusOr<Order>> orders = co_await async::WhenAll(std::move(reads));
+    if (all) next_round = async::After(kTurn);
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (orders[i].ok()) {
         news.push_back(*std::move(orders[i]));
@@ -131,7 +135,7 @@ async::Task<absl::Status> OrderApi::WatchOrders(rpc::Call& call, rpc::ServerRead
     }
     written = co_await WriteNews(watch, std::exchange(news, {}), writer);
     if (!written) break;
-    news = co_await watch.ticket->Wait(async::After(kTurn));
+    news = co_await watch.ticket->Wait(next_round);
   }
   const bool closed = !watch.reading && watch.problems.size() < kMaxProblems;
   // The stream must not end under a read that is under way: where the client has not closed its side, this closes it.

@@ -1,23 +1,10 @@
 #include "order/domain/order.h"
 
-#include <openssl/evp.h>
-#include <openssl/sha.h>
-
 #include <algorithm>
-#include <array>
+
+#include "digest/digest.h"
 
 namespace flotilla::order {
-namespace {
-
-std::array<unsigned char, SHA256_DIGEST_LENGTH> Sha256(std::string_view text) {
-  // Fetched once: SHA256() looks the algorithm up in OpenSSL's providers each time, which takes longer than hashing.
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-  EVP_Digest(text.data(), text.size(), digest.data(), nullptr, algorithm, nullptr);
-  return digest;
-}
-
-}  // namespace
 
 bool MayFollow(State from, State to) {
   switch (from) {
@@ -75,7 +62,7 @@ std::string OrderId(std::string_view user_id, std::string_view idempotency_key) 
   text.reserve(user_id.size() + 1 + idempotency_key.size());
   text.append(user_id).push_back('\0');
   text.append(idempotency_key);
-  auto digest = Sha256(text);
+  auto digest = digest::Sha256(text);
   digest[6] = static_cast<unsigned char>((digest[6] & 0x0f) | 0x80);  // version 8
   digest[8] = static_cast<unsigned char>((digest[8] & 0x3f) | 0x80);  // variant
   constexpr char kHex[] = "0123456789abcdef";
@@ -95,8 +82,7 @@ std::string BodyHash(const std::vector<Line>& lines, PaymentMethod method) {
     // SKUs hold no blanks, so this is unambiguous.
     text.append(" ").append(line.sku).append(" ").append(std::to_string(line.quantity));
   }
-  const auto digest = Sha256(text);
-  return {reinterpret_cast<const char*>(digest.data()), 16};
+  return std::string(digest::Bytes(digest::Sha256(text)).substr(0, 16));
 }
 
 std::optional<std::int64_t> Total(const std::vector<Line>& lines) {

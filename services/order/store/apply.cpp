@@ -20,6 +20,7 @@ using postgres::Transaction;
     SET state = i.state, version = i.version, cancel_reason = i.cancel_reason, refunded = i.refunded,
         payment_reference = i.reference,
         pay_by = 'epoch'::timestamptz + NULLIF(i.pay_by_s, 0) * interval '1 second',
+        awaits_until = CASE WHEN i.state = 5 THEN 'epoch'::timestamptz + i.pay_by_s * interval '1 second' END,
         updated_at = 'epoch'::timestamptz + i.at_us * interval '1 microsecond'
     FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::text[],
                 $9::bigint[])

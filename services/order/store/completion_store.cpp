@@ -18,7 +18,7 @@ const Statement kRead = {"read_completions", R"(
     SELECT o.user_id, o.order_id, o.state,
            (extract(epoch FROM least(o.updated_at, CASE WHEN o.state = 8 THEN (
               SELECT min(r.created_at) FROM order_refund r WHERE r.user_id = o.user_id AND r.order_id = o.order_id) END))
-            * 1000000)::bigint
+            * 1000000)::bigint, o.currency, o.total, o.refunded
     FROM unnest($1::text[], $2::uuid[]) AS i(user_id, order_id)
     JOIN orders o ON o.user_id = i.user_id AND o.order_id = i.order_id)"};
 
@@ -34,7 +34,10 @@ absl::StatusOr<std::vector<std::optional<Completion>>> CompletionStore::Read(std
   const absl::Status status = session_.Read([&](Transaction& transaction) {
     absl::flat_hash_map<std::pair<std::string, std::string>, Completion> found;
     for (const auto& row : transaction.Run(kRead, Array(users), Array(ids))) {
-      Completion completion{.state = static_cast<State>(row[2].as<int>())};
+      Completion completion{.state = static_cast<State>(row[2].as<int>()),
+                            .currency = row[4].c_str(),
+                            .total = row[5].as<std::int64_t>(),
+                            .refunded = row[6].as<std::int64_t>()};
       if (Complete(completion.state)) completion.completed_at = absl::FromUnixMicros(row[3].as<std::int64_t>());
       found.emplace(std::pair<std::string, std::string>(row[0].c_str(), row[1].c_str()), completion);
     }

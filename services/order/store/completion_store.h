@@ -1,9 +1,10 @@
-// Whether orders are complete, for those who ask about many at once: no lines are read. Blocking and single-threaded,
-// like OrderStore.
+// Whether orders are complete, and what they cost, for those who ask about many at once: no lines are read. Blocking
+// and single-threaded, like OrderStore.
 #pragma once
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,9 @@ struct Completion {
   State state = State::kReserved;
   // Of a complete order. Where a part was refunded since, a moment between its completion and its first refund.
   absl::Time completed_at = absl::InfinitePast();
+  std::string currency = {};
+  std::int64_t total = 0;  // minor units
+  std::int64_t refunded = 0;
 };
 
 class CompletionStore {

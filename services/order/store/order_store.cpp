@@ -18,7 +18,10 @@ const Statement kListNext = {"list_orders_next", "SELECT " ORDER_COLUMNS R"(
     ORDER BY o.created_at DESC, o.order_id DESC LIMIT $2::int)"};
 
 const Statement kReadRefund = {"read_order_refund", R"(
-    SELECT amount, return_stock FROM order_refund WHERE user_id = $1 AND order_id = $2::uuid AND refund_id = $3)"};
+    SELECT r.amount, r.return_stock,
+           NOT EXISTS (SELECT 1 FROM order_refund l WHERE l.user_id = r.user_id AND l.order_id = r.order_id
+                                                      AND l.created_at > r.created_at)
+    FROM order_refund r WHERE r.user_id = $1 AND r.order_id = $2::uuid AND r.refund_id = $3)"};
 
 }  // namespace
 
@@ -50,7 +53,8 @@ absl::StatusOr<std::optional<Refund>> OrderStore::ReadRefund(const RefundKey& ke
   const absl::Status status = session_.Read([&](Transaction& transaction) {
     const pqxx::result rows = transaction.Run(kReadRefund, key.order.user_id, key.order.order_id, key.refund_id);
     refund.reset();
-    if (!rows.empty()) refund = Refund{key.refund_id, rows[0][0].as<std::int64_t>(), rows[0][1].as<bool>()};
+    if (!rows.empty())
+      refund = Refund{key.refund_id, rows[0][0].as<std::int64_t>(), rows[0][1].as<bool>(), rows[0][2].as<bool>()};
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

@@ -31,6 +31,7 @@ struct Refund {
   std::string refund_id;    // the idempotency key
   std::int64_t amount = 0;  // minor units of the order's currency
   bool return_stock = false;
+  bool last = true;  // no other refund of the order followed
 };
 
 // One change of an order's state: `order` as it stands afterwards, its event, and the saga that the change begins or

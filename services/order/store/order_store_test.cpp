@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "order/codec/codec.h"
@@ -168,6 +169,17 @@ TEST_F(OrderStoreTest, ListsNewestFirstAcrossPages) {
   EXPECT_EQ(seen.size(), 5u);
   EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 5u);
   EXPECT_EQ(seen[0], placements[4].order.order_id);
+}
+
+TEST_F(OrderStoreTest, KnowsWhetherARefundWasTheLast) {
+  const OrderKey order{"rita", OrderId("rita", "k")};
+  for (const auto& [id, second] : {std::pair("first", 1), std::pair("last", 2)}) {
+    database->Query(absl::StrCat("INSERT INTO order_refund VALUES ('rita', '", order.order_id, "', '", id,
+                                 "', 5, false, to_timestamp(", second, "))"));
+  }
+  EXPECT_FALSE((*store.ReadRefund({order, "first"}))->last);
+  EXPECT_TRUE((*store.ReadRefund({order, "last"}))->last);
+  EXPECT_FALSE(store.ReadRefund({order, "none"})->has_value());
 }
 
 }  // namespace

@@ -8,10 +8,7 @@
 namespace flotilla::order {
 
 std::vector<postgres::Migration> Schema() {
-  std::vector<postgres::Migration> schema = events::LogMigrations();
-  for (const auto& migration : saga::Migrations()) schema.push_back(migration);
-  for (const auto& migration : Migrations()) schema.push_back(migration);
-  return schema;
+  return postgres::Joined({events::LogMigrations(), saga::Migrations(), Migrations()});
 }
 
 postgres::Rights Rights() {
@@ -19,7 +16,8 @@ postgres::Rights Rights() {
   for (const auto& right : saga::Rights()) rights.push_back(right);
   rights.push_back({"INSERT", "orders, order_refund"});
   rights.push_back(
-      {"UPDATE (state, version, cancel_reason, refunded, payment_reference, pay_by, updated_at)", "orders"});
+      {"UPDATE (state, version, cancel_reason, refunded, payment_reference, pay_by, awaits_until, updated_at)",
+       "orders"});
   return rights;
 }
 

@@ -5,7 +5,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "flotilla/payment/v1/payment_event.pb.h"
 #include "order/codec/codec.h"
 #include "order/workflow/order_flow.h"
 #include "telemetry/log.h"
@@ -90,8 +89,9 @@ saga::Definition CompletePaymentSaga(Participants& participants, SagaEnd& end) {
 }
 
 // Nobody's, with a lease of nothing: the first instance that looks for orphans runs the saga, within its scan interval.
-PaymentIntake::PaymentIntake(postgres::Options options, const postgres::DatabaseClock& clock)
+PaymentIntake::PaymentIntake(postgres::Options options, OrderHub& hub, const postgres::DatabaseClock& clock)
     : store_(postgres::Named(std::move(options), "payments"), "", absl::ZeroDuration()),
+      hub_(hub),
       clock_(clock),
       begun_(Handled("begun")),
       repeats_(Handled("repeated")),
@@ -111,33 +111,37 @@ absl::Status PaymentIntake::Apply(const events::Event& event) {
     unreadable_.Increment();
     return absl::OkStatus();
   }
-  const OrderKey key{data.user_id(), absl::AsciiStrToLower(data.order_id())};
+  return Take({data.user_id(), absl::AsciiStrToLower(data.order_id())}, data.kind(), event.traceparent).status();
+}
+
+absl::StatusOr<bool> PaymentIntake::Take(const OrderKey& key, PaymentEvent::Kind kind, const std::string& traceparent) {
   const absl::StatusOr<std::vector<std::optional<Order>>> orders = store_.Read({&key, 1});
   if (!orders.ok()) return orders.status();
   if (!orders->front().has_value()) {
     // Not by this fleet: an order is written before its payment is created.
-    telemetry::Error("a payment of an unknown order", {{"order_id", key.order_id}, {"event_id", event.id()}});
+    telemetry::Error("a payment of an unknown order", {{"order_id", key.order_id}});
     unreadable_.Increment();
-    return absl::OkStatus();
+    return false;
   }
   const Order& order = *orders->front();
-  const std::optional<Order> next = Next(order, data.kind(), clock_.Now());
-  if (!next.has_value()) return absl::OkStatus();
+  const std::optional<Order> next = Next(order, kind, clock_.Now());
+  if (!next.has_value()) return false;
   // Still on its way to AWAITING_PAYMENT, or already on its way from there: then the next look finds it further on. It
   // waits alone: where its saga is parked that takes long, and must not hold up other orders' payments.
   if (order.state == State::kReserved) return absl::FailedPreconditionError("the order is in between");
   if (order.state != State::kAwaitingPayment) {
     repeats_.Increment();
-    return absl::OkStatus();
+    return false;
   }
   const bool paid = next->state == State::kReserved;
-  const Change change{*next, EventOf(*next, event.traceparent),
-                      MakeRecord(paid ? kCompletePayment : kCancel, *next, event.traceparent), Change::Saga::kBegins};
+  const Change change{*next, EventOf(*next, traceparent),
+                      MakeRecord(paid ? kCompletePayment : kCancel, *next, traceparent), Change::Saga::kBegins};
   const absl::StatusOr<std::vector<ChangeResult>> changed = store_.Apply({&change, 1});
   if (!changed.ok()) return changed.status();
-  if (changed->front() == ChangeResult::kStale) return absl::UnavailableError("the order has just changed");
+  if (changed->front() == ChangeResult::kStale) return absl::AbortedError("the order has just changed");
+  hub_.Publish(*next);
   begun_.Increment();
-  return absl::OkStatus();
+  return true;
 }
 
 }  // namespace flotilla::order

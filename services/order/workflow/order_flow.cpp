@@ -64,6 +64,13 @@ absl::Status Retryable(const absl::Status& status) {
                                 absl::Milliseconds(100));
 }
 
+absl::Status TooManyOpen() {
+  return errors::WithRetryDelay(
+      errors::Make(absl::StatusCode::kResourceExhausted, "TOO_MANY_OPEN_ORDERS",
+                   "too many orders are under way that cannot end, as a service that they need is away"),
+      absl::Seconds(1));
+}
+
 OrderFlow::OrderFlow(saga::EngineOptions options, Orders& orders, Participants& participants, OrderHub& hub,
                      const postgres::DatabaseClock& clock, absl::Duration payment_window)
     : orders_(orders),
@@ -80,6 +87,7 @@ void OrderFlow::Start(std::vector<async::Executor*> executors) { engine_.StartRe
 void OrderFlow::Stop() { engine_.Stop(absl::Seconds(3)); }
 
 async::Task<absl::StatusOr<Order>> OrderFlow::Create(Order draft, absl::Time deadline, std::string traceparent) {
+  if (engine_.Full()) co_return TooManyOpen();
   const bool external = draft.payment_method == PaymentMethod::kExternal;
   const absl::Time now = clock_.Now();
   // Whole seconds, as the contracts carry it.
@@ -164,10 +172,12 @@ async::Task<absl::StatusOr<Order>> OrderFlow::Next(OrderHub::Ticket& ticket, Ord
   const async::SteadyTime end = async::After(deadline - absl::Now());
   while (async::SteadyNow() < end) {
     std::vector<Order> news = co_await ticket.Wait(std::min(end, async::After(kPoll)));
-    if (news.empty()) {
+    // A nudge tells of a change at another instance, which may be newer than the news.
+    if (news.empty() || !ticket.TakeNudged().empty()) {
       absl::StatusOr<Order> read = co_await Read({latest.user_id, latest.order_id});
-      if (!read.ok()) continue;  // the database may be back before the deadline
-      news.push_back(*std::move(read));
+      // Where it is away, the database may be back before the deadline.
+      if (read.ok()) KeepNewest(news, *read);
+      if (news.empty()) continue;
     }
     if (news.front().version > latest.version) co_return std::move(news.front());
   }

@@ -45,7 +45,8 @@ class OrderFlow {
 
   // Takes an order. `draft` has its id, user, key, body hash, payment method and lines without prices. Answers with its
   // final state, or at `deadline` with the state reached so far. Errors: inventory's refusals (see its Reserve),
-  // ALREADY_EXISTS (IDEMPOTENCY_KEY_REUSED), INVALID_ARGUMENT where the total is beyond kMaxTotal, UNAVAILABLE.
+  // ALREADY_EXISTS (IDEMPOTENCY_KEY_REUSED), INVALID_ARGUMENT where the total is beyond kMaxTotal, RESOURCE_EXHAUSTED
+  // (TOO_MANY_OPEN_ORDERS) where the engine is full, UNAVAILABLE.
   async::Task<absl::StatusOr<Order>> Create(Order draft, absl::Time deadline, std::string traceparent);
   // NOT_FOUND (UNKNOWN_ORDER), ABORTED (ORDER_BUSY), FAILED_PRECONDITION (ORDER_REFUNDED), UNAVAILABLE.
   async::Task<absl::StatusOr<Order>> Cancel(OrderKey key, absl::Time deadline, std::string traceparent);

@@ -162,6 +162,15 @@ async::Task<absl::Status> Participants::RefundPart(const Order& order, std::stri
   return StatusOf(refund_.Call({std::move(request), deadline}));
 }
 
+async::Task<absl::StatusOr<payment::v1::BatchGetPaymentsResponse>> Participants::GetPayments(
+    std::vector<std::string> order_ids) {
+  payment::v1::BatchGetPaymentsRequest request;
+  for (std::string& id : order_ids) request.add_order_ids(std::move(id));
+  // Whoever asks comes again, so he need not wait for an instance to be there.
+  const rpc::CallOptions options{.timeout = kCallTimeout, .wait_for_ready = false};
+  return payment_.Call(&PaymentService::Stub::PrepareAsyncBatchGetPayments, std::move(request), options);
+}
+
 async::Task<absl::StatusOr<std::string>> Participants::CreatePayment(const Order& order, absl::Time deadline) {
   payment::v1::CreatePaymentRequest request;
   request.set_order_id(order.order_id);

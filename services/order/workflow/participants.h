@@ -41,6 +41,8 @@ class Participants {
   async::Task<absl::Status> Refund(std::string order_id, absl::Time deadline);
   async::Task<absl::Status> RefundPart(const Order& order, std::string refund_id, std::int64_t amount,
                                        absl::Time deadline);
+  // What became of payments by the external provider, of 1 to 1,000 orders.
+  async::Task<absl::StatusOr<payment::v1::BatchGetPaymentsResponse>> GetPayments(std::vector<std::string> order_ids);
   // Expects the external provider's word; its reference for the payment.
   async::Task<absl::StatusOr<std::string>> CreatePayment(const Order& order, absl::Time deadline);
 

@@ -12,12 +12,13 @@ namespace {
 using absl::StatusCode;
 
 // Whether a stored refund is what is asked for again. Without an amount it is of all that was left: the order, as read
-// after it, has that much left while it is under way, and nothing afterwards.
+// after it, has that much left while it is under way, and nothing afterwards; nor did another refund take the rest.
 absl::Status CheckRepeat(const RefundRequest& request, const Refund& stored, const Order& order) {
   const std::int64_t left = order.total - order.refunded;
-  const bool same_amount = request.amount.has_value()
-                               ? *request.amount == stored.amount && request.currency == order.currency
-                               : left == 0 || (order.state == State::kRefunding && left == stored.amount);
+  const bool same_amount =
+      request.amount.has_value()
+          ? *request.amount == stored.amount && request.currency == order.currency
+          : stored.last && (left == 0 || (order.state == State::kRefunding && left == stored.amount));
   if (same_amount && request.return_stock == stored.return_stock) return absl::OkStatus();
   return errors::Make(StatusCode::kAlreadyExists, "REFUND_MISMATCH",
                       "refund_id: was used with another amount or return of stock", {{"field", "refund_id"}});

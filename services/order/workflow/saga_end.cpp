@@ -23,7 +23,7 @@ async::Task<absl::Status> SagaEnd::Commit(saga::Context& context, Order before, 
 
 // The record is gone: by this end itself, where the answer to an earlier attempt's commit was lost, or by another
 // owner.
-async::Task<absl::Status> SagaEnd::EndedSo(Order order) {
+async::Task<absl::Status> SagaEnd::EndedSo(const Order& order) {
   const absl::StatusOr<std::optional<Order>> stored = co_await orders_.Read({order.user_id, order.order_id});
   if (!stored.ok()) co_return stored.status();
   if (!stored->has_value() || (*stored)->version != order.version || (*stored)->state != order.state) {

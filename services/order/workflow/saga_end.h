@@ -24,7 +24,7 @@ class SagaEnd {
   async::Task<absl::Status> Finish(saga::Context& context, State state, std::string reason);
 
  private:
-  async::Task<absl::Status> EndedSo(Order order);
+  async::Task<absl::Status> EndedSo(const Order& order);
 
   Orders& orders_;
   OrderHub& hub_;

@@ -21,7 +21,7 @@ absl::Status ParsePage(const Request& request, Query& query) {
   query.limit = *size;
   if (request.page_token().empty()) return absl::OkStatus();
   if (absl::SimpleAtoi(request.page_token(), &query.before) && query.before > 0) return absl::OkStatus();
-  return errors::InvalidField("page_token", "was not given by this service");
+  return validation::ForeignToken();
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "errors/errors.h"
 #include "payment/api/convert.h"
+#include "payment/api/payments_convert.h"
 #include "rpc/batch_items.h"
 #include "telemetry/metrics.h"
 
@@ -63,6 +64,8 @@ PaymentApi::PaymentApi(rpc::Server& server, Ledger& ledger, const postgres::Data
   add(&Service::RequestCreatePayment, "flotilla.payment.v1.PaymentService/CreatePayment", &PaymentApi::CreatePayment);
   add(&Service::RequestHandleCallback, "flotilla.payment.v1.PaymentService/HandleCallback",
       &PaymentApi::HandleCallback);
+  add(&Service::RequestBatchGetPayments, "flotilla.payment.v1.PaymentService/BatchGetPayments",
+      &PaymentApi::BatchGetPayments);
   add(&Service::RequestBatchCharge, "flotilla.payment.v1.PaymentService/BatchCharge", &PaymentApi::BatchCharge);
   add(&Service::RequestBatchRefund, "flotilla.payment.v1.PaymentService/BatchRefund", &PaymentApi::BatchRefund);
 }
@@ -172,6 +175,23 @@ PaymentApi::Reply<v1::HandleCallbackResponse> PaymentApi::HandleCallback(const v
   const absl::StatusOr<ActionResult> result = co_await Act(Action(*std::move(command)));
   if (!result.ok()) co_return result.status();
   co_return v1::HandleCallbackResponse();
+}
+
+PaymentApi::Reply<v1::BatchGetPaymentsResponse> PaymentApi::BatchGetPayments(
+    const v1::BatchGetPaymentsRequest& request) {
+  if (absl::Status status = rpc::CheckBatch(request.order_ids_size(), "order_ids"); !status.ok()) co_return status;
+  auto batch = rpc::ParseItems<std::string>(request.order_ids(), ParseOrderId);
+  absl::StatusOr<std::vector<std::optional<ChargeState>>> states = std::vector<std::optional<ChargeState>>();
+  if (!batch.commands.empty()) states = co_await ledger_.ReadPayments(std::move(batch.commands));
+  if (!states.ok()) co_return states.status();
+  co_return rpc::Assemble<v1::BatchGetPaymentsResponse>(batch.errors, *states,
+                                                        [](const std::optional<ChargeState>& state, auto& item) {
+                                                          if (state.has_value()) {
+                                                            item.set_state(ToProto(*state));
+                                                          } else {
+                                                            *item.mutable_error() = errors::ToProto(UnknownPayment());
+                                                          }
+                                                        });
 }
 
 PaymentApi::Reply<v1::BatchChargeResponse> PaymentApi::BatchCharge(const v1::BatchChargeRequest& request) {

@@ -32,6 +32,7 @@ class PaymentApi {
   Reply<v1::SettleResponse> Settle(const v1::SettleRequest& request);
   Reply<v1::CreatePaymentResponse> CreatePayment(const v1::CreatePaymentRequest& request);
   Reply<v1::HandleCallbackResponse> HandleCallback(const v1::HandleCallbackRequest& request);
+  Reply<v1::BatchGetPaymentsResponse> BatchGetPayments(const v1::BatchGetPaymentsRequest& request);
   Reply<v1::BatchChargeResponse> BatchCharge(const v1::BatchChargeRequest& request);
   Reply<v1::BatchRefundResponse> BatchRefund(const v1::BatchRefundRequest& request);
 

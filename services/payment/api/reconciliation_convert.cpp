@@ -50,7 +50,7 @@ absl::StatusOr<ProviderStatement> Parse(const v1::ImportStatementRequest& reques
 absl::StatusOr<ProviderStatementQuery> Parse(const v1::ListStatementsRequest& request) {
   ProviderStatementQuery query{.after = request.page_token()};
   if (!query.after.empty() && !validation::IsName(query.after)) {
-    return errors::InvalidField("page_token", "was not given by this service");
+    return validation::ForeignToken();
   }
   const absl::StatusOr<int> size = validation::PageSize(request.page_size());
   if (!size.ok()) return size.status();
@@ -75,7 +75,7 @@ absl::StatusOr<DifferenceQuery> Parse(const v1::ListDifferencesRequest& request)
   query.limit = *size;
   if (request.page_token().empty()) return query;
   if (absl::SimpleAtoi(request.page_token(), &query.after) && query.after > 0) return query;
-  return errors::InvalidField("page_token", "was not given by this service");
+  return validation::ForeignToken();
 }
 
 absl::StatusOr<Resolution> Parse(const v1::ResolveDifferenceRequest& request, const std::string& operator_id) {
@@ -139,6 +139,9 @@ absl::Status ToStatus(ResolutionOutcome outcome) {
     case ResolutionOutcome::kBalanceLimit:
       return errors::Make(absl::StatusCode::kFailedPrecondition, "BALANCE_LIMIT",
                           "the ledger cannot hold more of this currency");
+    case ResolutionOutcome::kNotCorrectable:
+      return Refusal(absl::StatusCode::kFailedPrecondition, "NOT_CORRECTABLE", "resolution",
+                     "refund the order or end its saga, and the difference closes by itself; or dismiss it");
   }
   return absl::InternalError("unknown outcome of a resolution");
 }

@@ -12,7 +12,7 @@ const postgres::Statement kImbalance = {
 
 // Every class, also those without any.
 const postgres::Statement kOpenDifferences = {"open_differences", R"(
-    SELECT c.class, count(d.class) FROM generate_series(1, 4) AS c(class)
+    SELECT c.class, count(d.class) FROM generate_series(1, 9) AS c(class)
     LEFT JOIN difference d ON d.class = c.class AND d.state = 1 GROUP BY c.class)"};
 
 // Ten minutes past its time a charge has a reason to be looked at, unless its order was merely completed late.
@@ -20,6 +20,21 @@ const postgres::Statement kUnsettled = {"unsettled", R"(
     SELECT s.standing, count(w.standing) FROM generate_series(2, 4) AS s(standing)
     LEFT JOIN settlement_wait w ON w.standing = s.standing AND w.since < now() - interval '10 minutes'
     GROUP BY s.standing)"};
+
+// Since when the first transfer that a cursor has not passed should have been.
+#define BEHIND(cursor)                                                                                              \
+  "SELECT coalesce((SELECT greatest(0, extract(epoch FROM now() - t.created_at)::float8 - $1::float8) FROM " cursor \
+  " c, LATERAL (SELECT created_at FROM transfer WHERE (xid, transfer_id) > (c.xid, c.transfer_id)"                  \
+  " ORDER BY xid, transfer_id LIMIT 1) t), 0)"
+const postgres::Statement kSettlementBehind = {"settlement_behind", BEHIND("settlement_cursor")};
+const postgres::Statement kComparisonBehind = {"comparison_behind", BEHIND("order_match_cursor")};
+#undef BEHIND
+
+prometheus::Gauge& Behind(const char* work) {
+  return telemetry::Gauge("flotilla_payment_behind_seconds",
+                          "How long ago the work on the journal should have come to the first transfer that it has not",
+                          {{"work", work}});
+}
 
 prometheus::Gauge& Unsettled(const char* standing) {
   return telemetry::Gauge("flotilla_payment_unsettled",
@@ -29,7 +44,8 @@ prometheus::Gauge& Unsettled(const char* standing) {
 
 prometheus::Gauge& OpenDifferences(const char* kind) {
   return telemetry::Gauge("flotilla_payment_open_differences",
-                          "Differences between the provider's statements and the ledger that wait for an operator",
+                          "Differences of the ledger from the provider's statements and from orders that wait for an "
+                          "operator",
                           {{"class", kind}});
 }
 
@@ -47,9 +63,14 @@ LedgerAudit::LedgerAudit(const postgres::Options& postgres, Options options)
       imbalance_(telemetry::Gauge("flotilla_ledger_imbalance_minor_units",
                                   "Absolute sums of all balances, per currency, added up; anything but 0 is a defect")),
       audited_(telemetry::Gauge("flotilla_ledger_audited_time_seconds", "When the ledger was last audited, Unix time")),
-      differences_{&OpenDifferences("missing_here"), &OpenDifferences("missing_there"),
-                   &OpenDifferences("amount_differs"), &OpenDifferences("duplicate")},
+      differences_{&OpenDifferences("missing_here"),      &OpenDifferences("missing_there"),
+                   &OpenDifferences("amount_differs"),    &OpenDifferences("duplicate"),
+                   &OpenDifferences("order_missing"),     &OpenDifferences("order_not_refunded"),
+                   &OpenDifferences("order_not_charged"), &OpenDifferences("order_amount_differs"),
+                   &OpenDifferences("order_unfinished")},
       unsettled_{&Unsettled("under_way"), &Unsettled("ended"), &Unsettled("unknown")},
+      settlement_behind_(Behind("settlement")),
+      comparison_behind_(Behind("comparison with orders")),
       thread_([this] { Run(); }) {}
 
 LedgerAudit::~LedgerAudit() {
@@ -75,6 +96,13 @@ void LedgerAudit::Read() {
     }
     for (const auto& row : transaction.Run(kUnsettled)) {
       unsettled_.at(row[0].as<std::size_t>() - 2)->Set(row[1].as<double>());
+    }
+    const auto behind = [&](const postgres::Statement& statement, absl::Duration age) {
+      return transaction.Run(statement, absl::ToDoubleSeconds(age))[0][0].as<double>();
+    };
+    settlement_behind_.Set(behind(kSettlementBehind, options_.settle_after));
+    if (options_.compare_orders_after.has_value()) {
+      comparison_behind_.Set(behind(kComparisonBehind, *options_.compare_orders_after));
     }
     return absl::OkStatus();
   });

@@ -1,8 +1,10 @@
 // Tells Prometheus whether the ledger balances (I2), by its view ledger_imbalance, how many differences from the
-// provider's statements are open, and how many charges wait in vain to be settled.
+// provider's statements and from orders are open, how many charges wait in vain to be settled, and how far behind the
+// settlement and the comparison with the orders are.
 #pragma once
 
 #include <array>
+#include <optional>
 #include <thread>
 
 #include "absl/time/time.h"
@@ -18,6 +20,9 @@ class LedgerAudit {
  public:
   struct Options {
     absl::Duration period = absl::Minutes(1);
+    // How old a transfer is when they should have come to it; absent: the comparison does not run here.
+    absl::Duration settle_after = absl::Hours(24);
+    std::optional<absl::Duration> compare_orders_after = {};
   };
   LedgerAudit(const postgres::Options& postgres, Options options);
   ~LedgerAudit();  // stops and joins
@@ -30,8 +35,10 @@ class LedgerAudit {
   postgres::Session session_;
   prometheus::Gauge& imbalance_;
   prometheus::Gauge& audited_;
-  const std::array<prometheus::Gauge*, 4> differences_;  // by class
+  const std::array<prometheus::Gauge*, 9> differences_;  // by class
   const std::array<prometheus::Gauge*, 3> unsettled_;    // by standing, from 2 on
+  prometheus::Gauge& settlement_behind_;
+  prometheus::Gauge& comparison_behind_;
   async::StopSignal stop_;
   std::thread thread_;  // last: uses all of the above
 };

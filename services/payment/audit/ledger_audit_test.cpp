@@ -2,10 +2,12 @@
 
 #include <chrono>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "payment/store/migrations.h"
 #include "postgres/test_database.h"
 #include "telemetry/metrics.h"
+#include "testing/eventually.h"
 
 namespace flotilla::payment {
 namespace {
@@ -36,10 +38,13 @@ TEST(LedgerAudit, OpenDifferencesAreCountedByClass) {
   ASSERT_EQ(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)), absl::OkStatus());
   database.Query(
       "INSERT INTO difference (statement_id, class, line, provider_reference, kind, theirs, ours, currency)"
-      " VALUES ('s', 1, 2, 'a', 1, 5, 0, 'EUR'), ('s', 4, 3, 'b', 1, 5, 0, 'EUR'), ('s', 4, 4, 'b', 1, 5, 0, 'EUR')");
+      " VALUES ('s', 1, 2, 'a', 1, 5, 0, 'EUR'), ('s', 4, 3, 'b', 1, 5, 0, 'EUR'), ('s', 4, 4, 'b', 1, 5, 0, 'EUR');"
+      "INSERT INTO difference (order_id, class, provider_reference, kind, theirs, ours, currency)"
+      " VALUES ('00000000-0000-7000-8000-000000000001', 9, '', 1, 0, 5, 'EUR')");
   auto& duplicates = telemetry::Gauge("flotilla_payment_open_differences", "", {{"class", "duplicate"}});
   const LedgerAudit audit(database.options(), {.period = absl::Milliseconds(20)});
   EXPECT_TRUE(Becomes(duplicates, 2)) << duplicates.Value();
+  EXPECT_EQ(telemetry::Gauge("flotilla_payment_open_differences", "", {{"class", "order_unfinished"}}).Value(), 1);
   database.Query("UPDATE difference SET state = 2, closed_at = now() WHERE line = 3");
   EXPECT_TRUE(Becomes(duplicates, 1)) << duplicates.Value();
 }
@@ -62,6 +67,32 @@ TEST(LedgerAudit, ChargesThatWaitInVainAreCountedByHowTheirOrdersStand) {
   EXPECT_EQ(under_way.Value(), 0);
   database.Query("DELETE FROM settlement_wait");
   EXPECT_TRUE(Becomes(unknown, 0)) << unknown.Value();
+}
+
+TEST(LedgerAudit, ACursorThatStandsStillFallsBehind) {
+  const postgres::TestDatabase database;
+  ASSERT_EQ(postgres::Migrate(database.options(), Migrations(), absl::Seconds(10)), absl::OkStatus());
+  database.Query(
+      "INSERT INTO transfer (kind, debit_account, credit_account, amount, currency, reference, created_at)"
+      " VALUES (1, 1, 2, 5, 'EUR', 'd1', now() - interval '3 hours'), (1, 1, 2, 5, 'EUR', 'd2', now() - interval '1 "
+      "hour')");
+  auto& settlement = telemetry::Gauge("flotilla_payment_behind_seconds", "", {{"work", "settlement"}});
+  auto& comparison = telemetry::Gauge("flotilla_payment_behind_seconds", "", {{"work", "comparison with orders"}});
+  const LedgerAudit audit(
+      database.options(),
+      {.period = absl::Milliseconds(20), .settle_after = absl::Hours(2), .compare_orders_after = absl::Minutes(10)});
+  // By whole minutes; the test may take some seconds.
+  const auto minutes = [](prometheus::Gauge& gauge, int from) {
+    return Eventually([&] { return gauge.Value() >= from * 60 && gauge.Value() < (from + 5) * 60; });
+  };
+  EXPECT_TRUE(minutes(settlement, 60)) << settlement.Value();
+  EXPECT_TRUE(minutes(comparison, 170)) << comparison.Value();
+  for (const char* cursor : {"settlement_cursor", "order_match_cursor"}) {
+    database.Query(absl::StrCat(
+        "UPDATE ", cursor, " c SET xid = t.xid, transfer_id = t.transfer_id FROM transfer t WHERE reference = 'd1'"));
+  }
+  EXPECT_TRUE(Becomes(settlement, 0)) << "the other one is not due yet";
+  EXPECT_TRUE(minutes(comparison, 50)) << comparison.Value();
 }
 
 }  // namespace

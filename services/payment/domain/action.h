@@ -115,6 +115,7 @@ struct Refund {
   Money amount;
   std::int64_t transfer_id = 0;
   std::optional<std::size_t> transfer = {};  // index in Work::transfers of one that has no id yet
+  bool last = true;                          // no other refund of the charge followed
 };
 using RefundKey = std::pair<std::string, std::string>;  // order id, refund id
 

@@ -177,6 +177,37 @@ TEST(Refund, WithoutAKeyAllThatIsLeftGoesBackOnceAndNothingLeavesATombstone) {
   EXPECT_EQ(Net(work, kAnna), 100);
 }
 
+// The first one was of a part; "all that was left" is the second one's.
+TEST(Refund, OfAPartIsNoRepeatOfAllThoughAnotherTookTheRest) {
+  for (const bool all : {false, true}) {
+    Work work = NewWork();
+    work.charges.emplace("o", Captured());
+    EXPECT_EQ(Do(work, RefundCommand{"o", "r1", Eur(60)}), Outcome::kDone);
+    EXPECT_EQ(Do(work, all ? RefundCommand{"o", "r2"} : RefundCommand{"o", "r2", Eur(40)}), Outcome::kDone);
+    EXPECT_EQ(Do(work, RefundCommand{"o", "r1"}), Outcome::kRefundMismatch);
+    EXPECT_EQ(Do(work, RefundCommand{"o", "r1", Eur(60)}), Outcome::kDone);
+    EXPECT_EQ(Apply(work, RefundCommand{"o", "r2"}).amount, Eur(40));
+    EXPECT_EQ(Net(work, kAnna), 100);
+  }
+}
+
+TEST(Settle, OnlyWhatWasCapturedIsSplit) {
+  Work work = NewWork();
+  work.split = {1000, 0};
+  EXPECT_EQ(Do(work, AuthorizeCommand{"o", "anna", Eur(80), kLater}), Outcome::kDone);
+  EXPECT_EQ(Do(work, SettleCommand{"o"}), Outcome::kNotCaptured);
+  EXPECT_EQ(Do(work, CaptureCommand{"o", Eur(50)}), Outcome::kDone);
+  EXPECT_EQ(Do(work, RefundCommand{"o", "r", Eur(20)}), Outcome::kDone);
+  EXPECT_EQ(Apply(work, SettleCommand{"o"}).amount, Eur(30));
+  EXPECT_EQ(Net(work, work.system.Find(AccountKind::kPlatformFee, "EUR")), 3);
+  EXPECT_EQ(Net(work, work.system.Find(AccountKind::kMerchant, "EUR")), 27);
+  EXPECT_EQ(Net(work, work.system.Find(AccountKind::kEscrow, "EUR")), 0);
+  EXPECT_EQ(Net(work, work.system.Find(AccountKind::kHold, "EUR")), 0);
+  EXPECT_EQ(Apply(work, RefundCommand{"o", "rest"}).amount, Eur(30));
+  EXPECT_EQ(Net(work, kAnna), 0);
+  EXPECT_EQ(Net(work, work.system.Find(AccountKind::kMerchant, "EUR")), 0);
+}
+
 TEST(Settle, TheFeeIsRoundedDownAndTheMerchantGetsTheRest) {
   struct Case {
     std::int64_t amount, basis_points, minimum, fee;

@@ -1,4 +1,4 @@
-// Comparing the external provider's statement with the ledger. Pure functions.
+// Comparing the external provider's statement with the ledger (with orders: see order_match.h). Pure functions.
 #pragma once
 
 #include <span>
@@ -13,16 +13,23 @@ namespace flotilla::payment {
 // Values as stored; never renumber.
 enum class ProviderKind : int { kCharge = 1, kRefund = 2 };
 enum class DifferenceClass : int {
-  kMissingHere = 1,    // the provider has it, the ledger does not
-  kMissingThere = 2,   // the ledger has it, the statement of its period does not
-  kAmountDiffers = 3,  // both have it
-  kDuplicate = 4,      // the provider has more of it than the ledger
+  kMissingHere = 1,         // the provider has it, the ledger does not
+  kMissingThere = 2,        // the ledger has it, the statement of its period does not
+  kAmountDiffers = 3,       // both have it
+  kDuplicate = 4,           // the provider has more of it than the ledger
+  kOrderMissing = 5,        // of the ledger and an order, from here on: it keeps money of none that exists
+  kOrderNotRefunded = 6,    // it keeps money of one that ended without a sale
+  kOrderNotCharged = 7,     // it keeps no money of one that is paid
+  kOrderAmountDiffers = 8,  // it keeps, or took, another amount than the order says
+  kOrderUnfinished = 9,     // it took the money long ago, and the order has not ended
 };
+// Whether an order differs, and no statement.
+inline bool IsOfOrder(DifferenceClass kind_of) { return kind_of >= DifferenceClass::kOrderMissing; }
 enum class DifferenceState : int {
   kOpen = 1,
   kGone = 2,  // it matched later: a callback or another statement was late
   kCorrected = 3,
-  kDismissed = 4,  // the statement is wrong, no money moves
+  kDismissed = 4,  // the statement is wrong, or an operator has seen to it; no money moves
 };
 
 // One line of a statement.

@@ -39,6 +39,10 @@ ActionResult Make(Work& work, const RefundCommand& command, std::int64_t minor_u
   Refund refund{.amount = {charge.amount.currency, minor_units}};
   refund.transfer = GiveBack(work, command.order_id, charge, minor_units);
   const RefundKey key(command.order_id, command.refund_id);
+  for (auto it = work.refunds.lower_bound(RefundKey(command.order_id, ""));
+       it != work.refunds.end() && it->first.first == command.order_id; ++it) {
+    it->second.last = false;
+  }
   work.refunds.emplace(key, refund);
   work.new_refunds.emplace(key, refund);
   return Answer(refund);
@@ -59,9 +63,10 @@ ActionResult RefundAll(Work& work, const RefundCommand& command) {
 ActionResult Apply(Work& work, const RefundCommand& command) {
   const auto known = work.refunds.find(RefundKey(command.order_id, command.refund_id));
   if (known != work.refunds.end()) {
-    // One without an amount left nothing to give back.
-    const bool same = command.amount.has_value() ? *command.amount == known->second.amount
-                                                 : work.Find(command.order_id)->state == ChargeState::kRefunded;
+    // One without an amount left nothing for another to give back.
+    const bool same = command.amount.has_value()
+                          ? *command.amount == known->second.amount
+                          : known->second.last && work.Find(command.order_id)->state == ChargeState::kRefunded;
     return same ? Answer(known->second) : ActionResult{Outcome::kRefundMismatch};
   }
   if (command.refund_id.empty()) return RefundAll(work, command);

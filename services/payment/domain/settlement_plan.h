@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "payment/domain/account.h"
 
 namespace flotilla::payment {
 
@@ -28,6 +29,8 @@ struct Unsettled {
 struct OrderWord {
   Standing standing = Standing::kUnknown;
   absl::Time completed_at = absl::InfinitePast();  // of kComplete
+  Money total = {};                                // to be paid
+  std::int64_t refunded = 0;                       // of that
 };
 
 // A charge that is not to be settled yet, and when to ask about its order again.

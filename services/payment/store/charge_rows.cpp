@@ -23,7 +23,8 @@ const Statement kReadReferences = {"read_references", R"(
     SELECT provider_reference, order_id FROM charge WHERE provider_reference = ANY($1::text[]))"};
 
 const Statement kReadRefunds = {"read_refunds", R"(
-    SELECT r.order_id, r.refund_id, r.amount, r.currency, r.transfer_id
+    SELECT r.order_id, r.refund_id, r.amount, r.currency, r.transfer_id,
+           NOT EXISTS (SELECT 1 FROM refund l WHERE l.order_id = r.order_id AND l.transfer_id > r.transfer_id)
     FROM unnest($1::uuid[], $2::text[]) AS i(order_id, refund_id)
     JOIN refund r ON r.order_id = i.order_id AND r.refund_id = i.refund_id)"};
 
@@ -168,9 +169,10 @@ void ReadRefunds(Transaction& transaction, std::span<const RefundKey> keys, Work
   for (const auto& row :
        transaction.Run(kReadRefunds, TextColumn(keys, [](const RefundKey& k) -> std::string_view { return k.first; }),
                        TextColumn(keys, [](const RefundKey& k) -> std::string_view { return k.second; }))) {
-    work.refunds.emplace(
-        RefundKey(row[0].c_str(), row[1].c_str()),
-        Refund{.amount = {row[3].c_str(), row[2].as<std::int64_t>()}, .transfer_id = row[4].as<std::int64_t>()});
+    work.refunds.emplace(RefundKey(row[0].c_str(), row[1].c_str()),
+                         Refund{.amount = {row[3].c_str(), row[2].as<std::int64_t>()},
+                                .transfer_id = row[4].as<std::int64_t>(),
+                                .last = row[5].as<bool>()});
   }
 }
 

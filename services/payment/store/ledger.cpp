@@ -5,6 +5,7 @@
 #include "batch/flush_together.h"
 #include "payment/store/action_store.h"
 #include "payment/store/ledger_store.h"
+#include "payment/store/payment_store.h"
 
 namespace flotilla::payment {
 namespace {
@@ -36,9 +37,17 @@ Ledger::Ledger(const Options& options, const postgres::DatabaseClock& clock)
                    });
                  };
                }),
-      accounts_({.name = "account", .max_batch = 512}, [options](int) {
-        return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "account"))](
-                   const auto& commands) { return FlushAccounts(*store, commands); };
+      accounts_({.name = "account", .max_batch = 512},
+                [options](int) {
+                  return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "account"))](
+                             const auto& commands) { return FlushAccounts(*store, commands); };
+                }),
+      payments_({.name = "payments", .max_batch = 16, .max_queue = 64}, [options](int) {
+        return [store = std::make_shared<PaymentStore>(postgres::Named(options.postgres, "payments"))](
+                   const auto& requests) {
+          return batch::FlushTogether<std::optional<ChargeState>>(requests, kItemsPerTransaction,
+                                                                  [&](auto ids) { return store->Read(ids); });
+        };
       }) {}
 
 async::Task<absl::StatusOr<std::vector<ChargeResult>>> Ledger::Charge(std::vector<ChargeCommand> commands) {

@@ -38,6 +38,11 @@ class Ledger {
   // The wallet's balance; that of Read is absent where there is no such wallet.
   async::Task<absl::StatusOr<std::int64_t>> Open(WalletKey key);
   async::Task<absl::StatusOr<std::optional<std::int64_t>>> Read(WalletKey key);
+  // As of PaymentStore.
+  async::Task<absl::StatusOr<std::vector<std::optional<ChargeState>>>> ReadPayments(
+      std::vector<std::string> order_ids) {
+    return payments_.Call(std::move(order_ids));
+  }
 
  private:
   struct OpenCommand {
@@ -54,6 +59,7 @@ class Ledger {
   batch::WorkerBatcher<std::vector<ChargeCommand>, std::vector<ChargeResult>> charges_;
   batch::WorkerBatcher<std::vector<Action>, std::vector<ActionResult>> actions_;
   Accounts accounts_;
+  batch::WorkerBatcher<std::vector<std::string>, std::vector<std::optional<ChargeState>>> payments_;
 };
 
 }  // namespace flotilla::payment

@@ -89,7 +89,8 @@ const Sql kFinish = {"finish_reconciliation", R"(
   "d.difference_id, d.statement_id, d.class, coalesce(d.line, 0), coalesce(d.transfer_id, 0), "                \
   "d.provider_reference, d.kind, d.theirs, d.ours, d.currency, d.state, coalesce(d.operator, ''), "            \
   "coalesce(d.note, ''), coalesce(d.correction_id, 0), (extract(epoch FROM d.created_at) * 1000000)::bigint, " \
-  "coalesce((SELECT c.order_id::text FROM charge c WHERE c.provider_reference = d.provider_reference), '') "
+  "coalesce(d.order_id::text, (SELECT c.order_id::text FROM charge c "                                         \
+  "WHERE c.provider_reference = d.provider_reference), '') "
 const Sql kList = {"list_differences", "SELECT " DIFFERENCE_COLUMNS R"(
     FROM difference d
     WHERE d.difference_id > $1::bigint AND ($2::boolean OR d.state = 1)
@@ -277,6 +278,7 @@ absl::StatusOr<Resolved> ReconciliationStore::Resolve(const Resolution& resoluti
     StoredDifference& stored = resolved.difference = DifferenceOf(rows[0]);
     if (stored.state == wanted && stored.note == resolution.note) return absl::OkStatus();
     if (stored.state != DifferenceState::kOpen) return refuse(ResolutionOutcome::kClosed);
+    if (resolution.correct && IsOfOrder(stored.difference.kind_of)) return refuse(ResolutionOutcome::kNotCorrectable);
     if (resolution.correct && !StillStands(transaction, stored)) return refuse(ResolutionOutcome::kGone);
     stored.state = wanted;
     stored.operator_id = resolution.operator_id;

@@ -1,5 +1,5 @@
-// The external provider's statements against the ledger, and their differences. Blocking and single-threaded, like
-// LedgerStore.
+// The external provider's statements against the ledger, and all differences, those of orders among them. Blocking and
+// single-threaded, like LedgerStore.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ namespace flotilla::payment {
 
 struct StoredDifference {
   std::int64_t difference_id = 0;
-  std::string statement_id;
+  std::string statement_id;  // empty: it is of an order
   Difference difference;
   std::string order_id;  // empty where the reference is none of ours
   DifferenceState state = DifferenceState::kOpen;
@@ -52,6 +52,7 @@ enum class ResolutionOutcome {
   kClosed,  // otherwise, or it had gone by itself
   kGone,    // what it told of has found its counterpart since
   kBalanceLimit,
+  kNotCorrectable,  // of an order: no transfer between provider and world mends it
 };
 struct Resolved {
   ResolutionOutcome outcome = ResolutionOutcome::kResolved;

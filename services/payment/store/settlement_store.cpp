@@ -14,13 +14,15 @@ const Statement kClaim = {"claim_settlement", R"(
     WHERE lease_until < clock_timestamp() RETURNING xid::text, transfer_id)"};
 
 // Stops at the first one that is too young: created_at is when its transaction began, which need not be the order of
-// commits. A charge that was given back or settled since is passed over.
+// commits. A charge that was given back or settled since is passed over. LIMIT 1 keeps the looking up of charges one by
+// one, whatever the planner thinks of a table that has no statistics yet.
 const Statement kDue = {"settlement_due", R"(
     SELECT t.xid::text, t.transfer_id, t.created_at <= now() - make_interval(secs => $3::float8),
            c.order_id, c.user_id, (extract(epoch FROM t.created_at) * 1000000)::bigint
     FROM transfer t
-    LEFT JOIN charge c ON c.order_id = CASE WHEN t.kind IN (2, 5, 7) THEN t.reference::uuid END
-      AND c.state = 1 AND c.settled = 0
+    LEFT JOIN LATERAL (
+      SELECT * FROM charge WHERE order_id = CASE WHEN t.kind IN (2, 5, 7) THEN t.reference::uuid END
+        AND state = 1 AND settled = 0 LIMIT 1) AS c ON true
     WHERE (t.xid, t.transfer_id) > ($1::xid8, $2::bigint) AND t.xid < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY t.xid, t.transfer_id LIMIT $4::int)"};
 
@@ -42,12 +44,14 @@ const Statement kClaimWaiting = {"claim_waiting", R"(
     WITH turn AS MATERIALIZED (
       SELECT order_id FROM settlement_wait WHERE ask_at <= 'epoch'::timestamptz + $2::bigint * interval '1 microsecond'
       ORDER BY ask_at LIMIT $1::int FOR UPDATE SKIP LOCKED),
+    charged AS MATERIALIZED (
+      SELECT c.order_id, c.user_id, c.state = 1 AND c.settled = 0 AS unsettled
+      FROM turn, LATERAL (SELECT * FROM charge WHERE charge.order_id = turn.order_id LIMIT 1) AS c),
     over AS (
-      DELETE FROM settlement_wait w USING turn, charge c
-      WHERE w.order_id = turn.order_id AND c.order_id = turn.order_id AND NOT (c.state = 1 AND c.settled = 0))
+      DELETE FROM settlement_wait w USING charged c WHERE w.order_id = c.order_id AND NOT c.unsettled)
     UPDATE settlement_wait w SET ask_at = 'epoch'::timestamptz + $2::bigint * interval '1 microsecond' + interval '30 seconds'
-    FROM turn, charge c
-    WHERE w.order_id = turn.order_id AND c.order_id = turn.order_id AND c.state = 1 AND c.settled = 0
+    FROM charged c
+    WHERE w.order_id = c.order_id AND c.unsettled
     RETURNING w.order_id, c.user_id, (extract(epoch FROM w.charged_at) * 1000000)::bigint, w.asked)"};
 
 const Statement kEndWait = {"end_wait", "DELETE FROM settlement_wait WHERE order_id = ANY($1::uuid[])"};

@@ -82,6 +82,21 @@ TEST_F(StatementStoreTest, AWithdrawnStatementLeavesNothingBehindButItsRecord) {
   EXPECT_EQ(it->open_differences, 0);
 }
 
+TEST_F(StatementStoreTest, WhoWithdrewItFirstAndWhyStays) {
+  const ProviderStatement statement = StatementOf({});
+  EXPECT_EQ(*imports_.Import(statement), ImportOutcome::kStored);
+  EXPECT_EQ(Withdraw(statement.statement_id), WithdrawalOutcome::kWithdrawn);
+  const auto row = [&] {
+    return database_->Query(
+        "SELECT withdrawn_by || withdrawal_note || withdrawn_at FROM provider_statement"
+        " WHERE statement_id = '" +
+        statement.statement_id + "'");
+  };
+  const std::string before = row();
+  EXPECT_EQ(*imports_.Withdraw({statement.statement_id, "ugo", "another note"}), WithdrawalOutcome::kWithdrawn);
+  EXPECT_EQ(row(), before);
+}
+
 TEST_F(StatementStoreTest, WhatAnOperatorDecidedUponStays) {
   const ProviderStatement statement = StatementOf({Line(2, "stranger", 5), Line(3, "other", 6)});
   EXPECT_EQ(ImportAndCompare(statement).open, 2);

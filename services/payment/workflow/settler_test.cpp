@@ -1,48 +1,15 @@
 #include "payment/workflow/settler.h"
 
-#include <map>
 #include <memory>
-#include <mutex>
+#include <thread>
 
-#include "payment/store/store_fixture.h"
-#include "payment/workflow/order_words.h"
+#include "payment/workflow/order_fixture.h"
 #include "testing/eventually.h"
 
 namespace flotilla::payment {
 namespace {
 
-// Order services are played by this: what it says can be changed at any time.
-class Says {
- public:
-  void Set(const std::string& order, const OrderWord& word) {
-    std::lock_guard lock(mutex_);
-    words_[order] = word;
-  }
-  void SetAway(bool away) {
-    std::lock_guard lock(mutex_);
-    away_ = away;
-  }
-  int asked() {
-    std::lock_guard lock(mutex_);
-    return asked_;
-  }
-  absl::StatusOr<std::vector<OrderWord>> Ask(std::span<const Unsettled> charges) {
-    std::lock_guard lock(mutex_);
-    ++asked_;
-    if (away_) return absl::UnavailableError("away");
-    std::vector<OrderWord> words;
-    for (const Unsettled& charge : charges) words.push_back(words_[charge.order_id]);
-    return words;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, OrderWord> words_;
-  bool away_ = false;
-  int asked_ = 0;
-};
-
-class SettlerTest : public StoreTest {
+class SettlerTest : public OrderTest {
  protected:
   std::unique_ptr<Settler> Run(absl::Duration settle_after = absl::ZeroDuration()) {
     auto settler = std::make_unique<Settler>(
@@ -54,12 +21,6 @@ class SettlerTest : public StoreTest {
         *clock_);
     settler->Start();
     return settler;
-  }
-  std::string Charged(const OrderWord& word) {
-    const std::string order = NewOrder();
-    says_.Set(order, word);
-    EXPECT_EQ(Charge({order, user_, {"EUR", 100}}).outcome, ChargeOutcome::kCharged);
-    return order;
   }
   static std::int64_t Settled(const std::string& order) {
     return Query("SELECT settled FROM charge WHERE order_id = '" + order + "'");
@@ -73,8 +34,6 @@ class SettlerTest : public StoreTest {
   static OrderWord Complete(absl::Duration ago = absl::ZeroDuration()) {
     return {Standing::kComplete, clock_->Now() - ago};
   }
-  Says says_;
-  const std::string user_ = User(100'000);
 };
 
 TEST_F(SettlerTest, WhatIsNotCompleteWaitsAndHoldsUpNoOther) {
@@ -167,6 +126,53 @@ TEST_F(SettlerTest, EveryChargeOnceThoughTwoAreAtWork) {
       0);
 }
 
+TEST_F(SettlerTest, SettlesWhatWasCapturedOfAnAuthorization) {
+  const std::string order = NewOrder();
+  says_.Set(order, Complete());
+  Do(AuthorizeCommand{order, user_, {"EUR", 100}, clock_->Now() + absl::Hours(1)});
+  const auto settler = Run();
+  const std::string charged = Charged(Complete());
+  EXPECT_TRUE(Eventually([&] { return Settled(charged) == 100; }));
+  EXPECT_EQ(Settled(order) + Waits(order), 0) << "held only";
+  Do(CaptureCommand{order, Money{"EUR", 60}});
+  EXPECT_TRUE(Eventually([&] { return Settled(order) == 60; }));
+}
+
+// Refunds of a part, of all and of two parts at the very moment of the settlement: what goes back before it is not
+// split, what goes back after it comes from merchant and platform, and each charge's money is where the ledger says.
+TEST_F(SettlerTest, RefundsRaceTheSettlement) {
+  const std::int64_t wallet = Balance(user_), shares = SumOf(5) + SumOf(6);
+  std::vector<std::string> orders;
+  for (int i = 0; i < 300; ++i) orders.push_back(Charged(Complete()));
+  std::vector<std::thread> refunds;
+  const auto one = Run(), other = Run();
+  for (std::size_t of = 0; of < 3; ++of) {
+    refunds.emplace_back([&, of] {
+      ActionStore store(database_->options(), SplitRule{}, *clock_);
+      for (std::size_t i = of; i < orders.size(); i += 3) {
+        std::vector<Action> actions;
+        if (of == 0) actions.emplace_back(RefundCommand{orders[i]});
+        if (of == 1) actions.emplace_back(RefundCommand{orders[i], "part", Money{"EUR", 30}});
+        if (of == 2) {
+          actions.emplace_back(RefundCommand{orders[i], "one", Money{"EUR", 99}});
+          actions.emplace_back(RefundCommand{orders[i], "other"});
+        }
+        const auto results = store.Apply(actions, nullptr);
+        ASSERT_TRUE(results.ok()) << results.status();
+        for (const ActionResult& result : *results) EXPECT_EQ(result.outcome, Outcome::kDone);
+      }
+    });
+  }
+  for (std::thread& thread : refunds) thread.join();
+  for (std::size_t i = 1; i < orders.size(); i += 3) {
+    EXPECT_TRUE(Eventually([&] { return Settled(orders[i]) > 0; })) << orders[i];
+  }
+  EXPECT_EQ(Balance(user_), wallet - 70 * 100);
+  EXPECT_TRUE(Eventually([&] { return SumOf(5) + SumOf(6) == shares + 70 * 100; }));
+  // Each was split once, of what was there then.
+  EXPECT_EQ(Query("SELECT count(*) FROM charge WHERE user_id = '" + user_ + "' AND settled NOT IN (0, 70, 100)"), 0);
+}
+
 TEST(OrderWords, SayWhatSettlingNeedsToKnow) {
   order::v1::BatchGetCompletionsResponse::Result result;
   result.mutable_error()->set_code(5);
@@ -184,6 +190,12 @@ TEST(OrderWords, SayWhatSettlingNeedsToKnow) {
     EXPECT_EQ(standing(state), Standing::kEnded) << state;
   }
   result.mutable_completion()->mutable_complete_time()->set_seconds(7);
+  result.mutable_completion()->mutable_total()->set_minor_units(70);
+  result.mutable_completion()->mutable_total()->set_currency_code("EUR");
+  result.mutable_completion()->mutable_refunded()->set_minor_units(30);
+  EXPECT_EQ(standing(order::v1::ORDER_STATE_PARTIALLY_REFUNDED), Standing::kComplete);
+  EXPECT_EQ(WordOf(result).total, (Money{"EUR", 70}));
+  EXPECT_EQ(WordOf(result).refunded, 30);
   EXPECT_EQ(standing(order::v1::ORDER_STATE_PAID), Standing::kComplete);
   EXPECT_EQ(WordOf(result).completed_at, absl::FromUnixSeconds(7));
 }
