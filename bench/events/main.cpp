@@ -40,20 +40,36 @@ constexpr const char* kProcesses[] = {"order-1", "inventory-1", "payment-1", "no
 using bench::Usage;
 using bench::UsageOf;
 
-// When an event happened, and when its row was written: just before the commit.
+// When an event happened, and when its transaction committed.
 struct Beginning {
-  absl::Time occurred, appended;
+  absl::Time occurred, committed;
 };
 std::unordered_map<std::string, Beginning> Beginnings(const fleet::Fleet& fleet) {
   std::unordered_map<std::string, Beginning> events;
   pqxx::connection connection(fleet.DatabaseUri("order"));
-  for (const auto& row : pqxx::nontransaction(connection)
-                             .exec("SELECT event_id, (extract(epoch FROM occurred_at) * 1000000)::bigint,"
-                                   " (extract(epoch FROM appended_at) * 1000000)::bigint FROM event")) {
+  for (const auto& row :
+       pqxx::nontransaction(connection)
+           .exec("SELECT event_id, (extract(epoch FROM occurred_at) * 1000000)::bigint,"
+                 " (extract(epoch FROM pg_xact_commit_timestamp(xid::text::xid)) * 1000000)::bigint FROM event")) {
     events[row[0].c_str()] = {absl::FromUnixMicros(row[1].as<std::int64_t>()),
                               absl::FromUnixMicros(row[2].as<std::int64_t>())};
   }
   return events;
+}
+
+// PostgreSQL fills each new 16 MB file of its log with zeros while every commit waits, and later uses it again. A
+// server that has been running for a while only does the latter, so the files are made before anything is measured.
+void MakeLogFiles(const std::string& uri) {
+  constexpr int kFiles = 30;
+  pqxx::connection connection(uri);
+  pqxx::nontransaction work(connection);
+  work.exec("CREATE TABLE log_filler (n int)");
+  for (int i = 0; i < kFiles; ++i) {
+    work.exec("INSERT INTO log_filler VALUES (1)");
+    work.exec("SELECT pg_switch_wal()");
+  }
+  work.exec("DROP TABLE log_filler");
+  work.exec("CHECKPOINT");
 }
 
 void Print(const char* from, std::vector<absl::Duration> latencies) {
@@ -63,17 +79,19 @@ void Print(const char* from, std::vector<absl::Duration> latencies) {
     return absl::ToDoubleMilliseconds(
         latencies[static_cast<std::size_t>(q * static_cast<double>(latencies.size() - 1))]);
   };
-  std::printf("%s to the subscriber: p50 %.1f ms, p99 %.1f ms, longest %.1f ms\n", from, quantile(0.5), quantile(0.99),
-              quantile(1));
+  std::printf("%s to the subscriber: p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, longest %.1f ms\n", from, quantile(0.5),
+              quantile(0.9), quantile(0.99), quantile(1));
 }
 
 bool Run() {
   const int count = absl::GetFlag(FLAGS_subscribers), buyers = absl::GetFlag(FLAGS_buyers);
   const double seconds = absl::ToDoubleSeconds(absl::GetFlag(FLAGS_duration));
   // As deploy/local has it.
-  fleet::Fleet fleet({.own_postgres = true,
-                      .postgres_settings = {"shared_buffers=256MB", "max_wal_size=4GB", "wal_compression=on",
-                                            "checkpoint_timeout=15min"}});
+  fleet::Fleet fleet(
+      {.own_postgres = true,
+       .postgres_settings = {"shared_buffers=256MB", "min_wal_size=1GB", "max_wal_size=4GB", "wal_compression=on",
+                             "checkpoint_timeout=15min", "track_commit_timestamp=on"}});
+  MakeLogFiles(fleet.postgres().uri());
   const int order_metrics = FreePort(), notify_metrics = FreePort();
   for (const char* service : {"inventory", "payment"}) fleet.WaitServing(fleet.Start(service));
   fleet.WaitServing(fleet.Start("order", {absl::StrCat("--metrics_listen=127.0.0.1:", order_metrics)}));
@@ -147,10 +165,10 @@ bool Run() {
     const auto event = events.find(event_id);
     if (event == events.end()) continue;
     from_time.push_back(at - event->second.occurred);
-    from_commit.push_back(at - event->second.appended);
+    from_commit.push_back(at - event->second.committed);
   }
   Print("from the event's time", from_time);
-  Print("from the writing of its row, just before the commit,", from_commit);
+  Print("from the commit", from_commit);
   const std::string violations = fleet.Check();
   std::cout << (violations.empty() ? "no promise is broken\n" : violations) << std::flush;
   return result == 0 && violations.empty() && !from_commit.empty();

@@ -1,55 +1,17 @@
 #include "usage.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "process/process.h"
 #include "testing/http.h"
 
 namespace flotilla::bench {
 
-namespace {
-
-// The fields of /proc/<pid>/stat from the state on; empty where it has ended.
-std::vector<std::string> Stat(const std::filesystem::path& process) {
-  std::ifstream stat(process / "stat");
-  std::string line;
-  std::getline(stat, line);
-  const std::size_t name = line.rfind(')');
-  if (name == std::string::npos) return {};
-  return absl::StrSplit(line.substr(name + 2), ' ');
-}
-
-double Number(const std::string& text) {
-  double number = 0;
-  static_cast<void>(absl::SimpleAtod(text, &number));
-  return number;
-}
-
-}  // namespace
-
-Usage UsageOf(int pid) {
-  constexpr std::size_t kParent = 1, kUser = 11, kSystem = 12;
-  Usage usage;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const std::string name = entry.path().filename();
-    const std::vector<std::string> stat = Stat(entry.path());
-    if (stat.size() <= kSystem || (name != std::to_string(pid) && stat[kParent] != std::to_string(pid))) continue;
-    usage.cpu_seconds += (Number(stat[kUser]) + Number(stat[kSystem])) / static_cast<double>(sysconf(_SC_CLK_TCK));
-  }
-  std::ifstream memory(absl::StrCat("/proc/", pid, "/statm"));
-  double size = 0, resident = 0;
-  memory >> size >> resident;
-  usage.resident_mb = resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
-  return usage;
-}
+Usage UsageOf(int pid) { return {.cpu_seconds = TreeSeconds(pid), .resident_mb = ResidentMb(pid)}; }
 
 Ages AgesAt(int metrics_port) {
   Ages ages;

@@ -1,7 +1,5 @@
 // A flash sale on one SKU from a generator of one thread, which costs half of ghz: buyers of flash-0, the next as
 // soon as one is answered. Used by bench/run. Exit 0; 2: could not begin.
-#include <sys/resource.h>
-
 #include <iostream>
 
 #include "absl/flags/flag.h"
@@ -9,24 +7,12 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/str_format.h"
 #include "fleet/flood.h"
+#include "process/process.h"
 
 ABSL_FLAG(std::string, order, "", "host:port of order, with --auth=off");
 ABSL_FLAG(int, users, 1000, "user-0 ...");
 ABSL_FLAG(int, at_once, 1000, "calls in flight");
 ABSL_FLAG(absl::Duration, duration, absl::Seconds(10), "how long");
-
-namespace {
-
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("a flash sale of flash-0; flotilla-bench-flash --order=127.0.0.1:7001");
@@ -41,12 +27,12 @@ int main(int argc, char** argv) {
                                 .skus = 1,
                                 .sku_prefix = "flash-",
                                 .timeout = absl::Seconds(5)});
-  const double before = CpuSeconds();
+  const double before = flotilla::bench::OwnSeconds();
   const auto answers = flood.Closed(absl::GetFlag(FLAGS_at_once), absl::GetFlag(FLAGS_duration));
   // All were answered; what came after the last second is a thousandth.
   absl::PrintF("calls %d, %.0f/s, %.1f us of the generator's CPU each\n", answers.answered,
                static_cast<double>(answers.answered) / absl::ToDoubleSeconds(absl::GetFlag(FLAGS_duration)),
-               (CpuSeconds() - before) * 1e6 / static_cast<double>(answers.answered));
+               (flotilla::bench::OwnSeconds() - before) * 1e6 / static_cast<double>(answers.answered));
   for (const auto& [outcome, count] : answers.by_outcome) absl::PrintF("    %s: %d\n", outcome, count);
   return 0;
 }

@@ -5,7 +5,6 @@
 //
 // Arguments: libpq uri of a superuser's database (a database of its own is made beside it and dropped), seconds a row.
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,14 +12,12 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <latch>
 #include <mutex>
 #include <optional>
 #include <set>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -28,6 +25,7 @@
 #include "batch/worker_batcher.h"
 #include "echo.grpc.pb.h"
 #include "errors/errors.h"
+#include "process/process.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
 #include "saga/migrations.h"
@@ -37,6 +35,9 @@
 namespace flotilla {
 namespace {
 
+using bench::OwnSeconds;
+using bench::TimeOf;
+using bench::TreeSeconds;
 using bench::v1::EchoRequest;
 using bench::v1::EchoResponse;
 using bench::v1::EchoService;
@@ -72,54 +73,6 @@ constexpr char kRefuse[] = "refuse";  // what the echo refuses
   sigwait(&signals, &signal);
   server.Shutdown(absl::Seconds(1));
   _exit(0);
-}
-
-// ---- CPU ----
-
-// utime + stime of a process, of those of its children that it has reaped too; its parent.
-struct ProcessTime {
-  double seconds = 0;
-  int parent = 0;
-};
-std::optional<ProcessTime> TimeOf(int pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
-  std::istringstream fields(line.substr(line.rfind(')') + 2));  // from field 3, the state
-  std::string skipped;
-  ProcessTime out;
-  fields >> skipped >> out.parent;
-  for (int i = 5; i <= 13; ++i) fields >> skipped;
-  double ticks = 0;
-  for (int i = 14; i <= 17; ++i) {
-    double value = 0;
-    fields >> value;
-    ticks += value;
-  }
-  out.seconds = ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-  return out;
-}
-
-// A server process and all its children: backends, WAL writer, autovacuum.
-double TreeSeconds(int root) {
-  double seconds = 0;
-  if (const auto time = TimeOf(root)) seconds += time->seconds;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-    const int pid = std::atoi(entry.path().filename().c_str());
-    if (pid == 0) continue;
-    if (const auto time = TimeOf(pid); time && time->parent == root) seconds += time->seconds;
-  }
-  return seconds;
-}
-
-double OwnSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 struct Cpu {
