@@ -8,6 +8,20 @@
 
 namespace flotilla {
 
+// What clang and gcc say each in their own way.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FLOTILLA_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FLOTILLA_SANITIZED
+#endif
+#endif
+#ifdef FLOTILLA_SANITIZED
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 struct TestAddress {
   std::string host;
   int port = 0;

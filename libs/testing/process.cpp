@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -17,6 +19,21 @@
 #include <thread>
 
 namespace flotilla {
+namespace {
+
+// Nobody else who asks gets the port while this process lives, though its server may not have bound it yet, or may be
+// down between two lives.
+bool Claim(int port) {
+  const std::string folder = std::filesystem::temp_directory_path() / ("flotilla-test-ports-" + std::to_string(getuid()));
+  std::filesystem::create_directories(folder);
+  const int fd = open((folder / std::to_string(port)).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) throw std::runtime_error("cannot claim a port in " + folder.string() + ": " + std::strerror(errno));
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;  // stays open: the lock is the claim
+  close(fd);
+  return false;
+}
+
+}  // namespace
 
 Process::Process(std::vector<std::string> command, std::string log, std::map<std::string, std::string> environment)
     : log_(std::move(log)) {
@@ -88,14 +105,16 @@ std::string OwnProgram() { return std::filesystem::read_symlink("/proc/self/exe"
 int FreePort() {
   thread_local std::mt19937 random(std::random_device{}());
   for (int attempt = 0; attempt < 1000; ++attempt) {
+    const int port = std::uniform_int_distribution<>(12000, 31999)(random);
+    if (!Claim(port)) continue;
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(std::uniform_int_distribution<>(12000, 31999)(random)));
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
     const bool free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
     close(fd);
-    if (free) return ntohs(address.sin_port);
+    if (free) return port;
   }
   throw std::runtime_error("no free port");
 }

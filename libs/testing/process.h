@@ -33,7 +33,7 @@ class Process {
 // This program's own file, to be started again as another process.
 std::string OwnProgram();
 
-// A port that was free a moment ago.
+// A free port of this machine, which no other caller gets while this process lives.
 int FreePort();
 
 }  // namespace flotilla

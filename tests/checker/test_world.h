@@ -160,17 +160,14 @@ inline std::string Authorization(const std::string& id) {
 class World {
  public:
   World() {
-    const auto migrate = [](const TestDatabase& database, std::vector<postgres::Migration> migrations) {
+    const auto migrate = [](const TestDatabase& database, std::span<const postgres::Migration> migrations) {
       const absl::Status status = postgres::Migrate(database.options(), migrations, absl::Seconds(5));
       if (!status.ok()) throw std::runtime_error(status.ToString());
-    };
-    const auto list = [](std::span<const postgres::Migration> migrations) {
-      return std::vector<postgres::Migration>(migrations.begin(), migrations.end());
     };
     migrate(order_, order::Schema());
     migrate(inventory_, inventory::Schema());
     migrate(payment_, payment::Schema());
-    migrate(notify_, list(notify::Migrations()));
+    migrate(notify_, notify::Migrations());
 
     std::map<std::string, std::string> sql;
     for (const TestOrder& order : {kAlice, kBob, kCarol, kDave, kAgain}) Add(order, sql);

@@ -48,7 +48,7 @@ TEST_F(BadInput, AnOrderCostsNoMoreThanCanBeCharged) {
   for (const auto method : {order::v1::PAYMENT_METHOD_WALLET, order::v1::PAYMENT_METHOD_EXTERNAL}) {
     const Result result =
         CreateOrder(*fleet->orders(), "user", "yachts-" + std::to_string(method), {{"yacht", 1001}}, 5000, method);
-    EXPECT_EQ(result.reason, "INVALID_FIELD") << result.status.error_message();
+    EXPECT_EQ(result.reason, "INVALID_FIELD") << result;
     EXPECT_EQ(result.field, "items");
   }
   auto after = Snapshot();
@@ -100,7 +100,7 @@ TEST_F(BadInput, CreateOrderNamesTheField) {
     c.spoil(request);
     const Result result = Send(*stub, "user", request);
     EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
-        << c.name << ": " << result.status.error_message();
+        << c.name << ": " << result;
     EXPECT_EQ(result.reason, "INVALID_FIELD") << c.name;
     EXPECT_EQ(result.field, c.field) << c.name;
   }
@@ -147,7 +147,7 @@ TEST_F(BadInput, NobodyIsRefused) {
 TEST_F(BadInput, ForeignOrderDoesNotExist) {
   auto stub = fleet->orders();
   const Result mine = CreateOrder(*stub, "user", "mine", {{"good", 1}});
-  ASSERT_TRUE(mine.status.ok()) << mine.status.error_message();
+  ASSERT_TRUE(mine.status.ok()) << mine;
   for (const Result& result :
        {GetOrder(*stub, "thief", mine.order.order_id()), CancelOrder(*stub, "thief", mine.order.order_id())}) {
     EXPECT_EQ(result.status.error_code(), grpc::StatusCode::NOT_FOUND);

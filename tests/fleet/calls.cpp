@@ -64,6 +64,10 @@ std::unique_ptr<Tokens> tokens;
 
 }  // namespace
 
+std::ostream& operator<<(std::ostream& out, const Result& result) {
+  return out << "code " << result.status.error_code() << " " << result.reason << ": " << result.status.error_message();
+}
+
 void SignCallsWith(const std::filesystem::path& token_key) {
   absl::StatusOr<identity::Signer> signer = identity::Signer::FromPem(Read(token_key));
   if (!signer.ok()) throw std::runtime_error(token_key.string() + ": " + std::string(signer.status().message()));

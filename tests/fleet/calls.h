@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@ struct Result {
   std::string field;   // first BadRequest field
   order::v1::Order order;
 };
+// For the messages of tests: code, reason and text.
+std::ostream& operator<<(std::ostream& out, const Result& result);
 
 // CreateOrder and CancelOrder are written to the living fleet's log of calls, for the checker; without a fleet of this
 // process to this file, which is complete when the process ends.

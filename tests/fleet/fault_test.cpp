@@ -95,7 +95,7 @@ TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   fleet.Kill("inventory-1");
   auto start = steady_clock::now();
   const Result result = CreateOrder(*stub, "dora", "k1", {{"down", 1}}, 3000);
-  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::UNAVAILABLE) << result.status.error_message();
+  EXPECT_EQ(result.status.error_code(), grpc::StatusCode::UNAVAILABLE) << result;
   EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(3));
   fleet.Restart("inventory-1");
   fleet.WaitServing("inventory-1");
@@ -110,7 +110,7 @@ TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   EXPECT_TRUE(Eventually(
       [&] { return CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000).order.state() == ORDER_STATE_PAID; },
       absl::Seconds(30)))
-      << waiting.status.error_message();
+      << waiting;
 
   // Redis is only the gate: without it SQL decides.
   fleet.StopServer("redis");

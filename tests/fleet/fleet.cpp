@@ -138,7 +138,7 @@ std::string Fleet::Start(const std::string& service, std::vector<std::string> fl
   const std::vector<std::string> identity = IdentityFlags(service);
   instance.command.insert(instance.command.end(), identity.begin(), identity.end());
   instance.command.insert(instance.command.end(), flags.begin(), flags.end());
-  if (options_.own_clocks) {
+  if (options_.own_clocks && !kSanitized) {  // a sanitizer's runtime does not come up under the shim
     SetClock(name, absl::ZeroDuration());
     instance.environment.insert({{"LD_PRELOAD", FLOTILLA_CLOCK_SHIM}, {"CLOCK_OFFSET_FILE", clock(name)}});
   }

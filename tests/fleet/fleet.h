@@ -27,7 +27,7 @@ struct FleetOptions {
   bool own_postgres = false;
   std::filesystem::path postgres_folder = {};
   std::vector<std::string> postgres_settings = {"fsync=off"};
-  // Calendar clocks of the instances that SetClock sets.
+  // Calendar clocks of the instances that SetClock sets; under a sanitizer they stay right.
   bool own_clocks = false;
   // A folder that deploy/local/dev-ca has made, for a fleet with --auth=on; empty: off.
   std::filesystem::path identity = {};

@@ -101,7 +101,7 @@ class Identity : public testing::Test {
 
 TEST_F(Identity, AnOrderIsPaidAndSeenByItsUserAlone) {
   const Result paid = CreateOrder(*fleet->orders(), "alice", "first", {{"sku", 2}});
-  ASSERT_TRUE(paid.status.ok()) << paid.status.error_message();
+  ASSERT_TRUE(paid.status.ok()) << paid;
   EXPECT_EQ(paid.order.state(), order::v1::ORDER_STATE_PAID);
   const std::string id = paid.order.order_id();
   EXPECT_TRUE(GetOrder(*fleet->orders(), "alice", id).status.ok());
@@ -219,6 +219,13 @@ TEST_F(Identity, AServiceMayCallOnlyWhatIsItsOwn) {
   EXPECT_EQ(ask(fleet->channel("order-1"), alice), "NOT_ALLOWED");
   EXPECT_EQ(ask(As("inventory", "order-1"), {}), "NOT_ALLOWED");
   EXPECT_EQ(ask(As("payment", "order-1"), {}), "INVALID_FIELD");  // let in: the request is empty
+  order::v1::ListOutcomesResponse outcomes;
+  EXPECT_EQ(Try(*CompletionService::NewStub(As("inventory", "order-1")), &CompletionService::Stub::ListOutcomes, {}, {},
+                &outcomes),
+            "NOT_ALLOWED");
+  EXPECT_EQ(Try(*CompletionService::NewStub(As("payment", "order-1")), &CompletionService::Stub::ListOutcomes, {}, {},
+                &outcomes),
+            "INVALID_FIELD");
   // Not even order may be a user or an operator.
   order::v1::ListOrdersResponse orders;
   EXPECT_EQ(Try(*OrderService::NewStub(As("order", "order-1")), &OrderService::Stub::ListOrders,

@@ -31,7 +31,7 @@ void Load::Stop() {
 }
 
 bool Load::Progresses(int more) const {
-  return Eventually([this, goal = ended() + more] { return ended() >= goal; }, absl::Seconds(30));
+  return Eventually([this, goal = ended() + more] { return ended() >= goal; }, absl::Seconds(90));
 }
 
 void Load::Buy(int buyer, int timeout_ms) {

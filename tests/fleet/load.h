@@ -29,7 +29,7 @@ class Load {
 
   int ended() const { return paid_ + cancelled_; }
   int failed() const { return failed_; }
-  // True once `more` further orders have ended; false where they have not within 30 s.
+  // True once `more` further orders have ended; false where they have not within 90 s.
   bool Progresses(int more = 100) const;
 
  private:

@@ -37,7 +37,7 @@ TEST_F(OrderFlow, PaidOrderMovesStockAndMoneyAndTellsTheUser) {
   fleet->OpenWallet("paula", 10000);
   auto stub = fleet->orders();
   const Result result = CreateOrder(*stub, "paula", "k1", {{"paid-a", 2}, {"paid-b", 3}});
-  ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+  ASSERT_TRUE(result.status.ok()) << result;
   EXPECT_EQ(result.order.state(), ORDER_STATE_PAID);
   EXPECT_EQ(result.order.total().minor_units(), 2 * 250 + 3 * 100);
   EXPECT_EQ(result.order.total().currency_code(), "EUR");
@@ -99,7 +99,7 @@ TEST_F(OrderFlow, RefusedChargeGivesTheStockBack) {
   fleet->OpenWallet("poor", 4999);
   auto stub = fleet->orders();
   const Result result = CreateOrder(*stub, "poor", "k", {{"dear", 1}});
-  ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+  ASSERT_TRUE(result.status.ok()) << result;
   EXPECT_EQ(result.order.state(), ORDER_STATE_CANCELLED);
   EXPECT_EQ(result.order.cancel_reason(), "INSUFFICIENT_FUNDS");
   EXPECT_EQ(fleet->Stock("dear").available(), 3);
@@ -113,7 +113,7 @@ TEST_F(OrderFlow, RefusedChargeGivesTheStockBack) {
 TEST_F(OrderFlow, UserWithoutWalletIsCompensatedToo) {
   fleet->PutSku("nowallet", 5, 3);
   const Result result = CreateOrder(*fleet->orders(), "walletless", "k", {{"nowallet", 1}});
-  ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+  ASSERT_TRUE(result.status.ok()) << result;
   EXPECT_EQ(result.order.state(), ORDER_STATE_CANCELLED);
   EXPECT_EQ(result.order.cancel_reason(), "UNKNOWN_ACCOUNT");
   EXPECT_EQ(fleet->Stock("nowallet").available(), 3);
@@ -125,7 +125,7 @@ TEST_F(OrderFlow, SameKeySameReplyOtherBodyRefused) {
   auto stub = fleet->orders();
   const Result first = CreateOrder(*stub, "ida", "key", {{"twice", 1}});
   const Result second = CreateOrder(*stub, "ida", "key", {{"twice", 1}});
-  ASSERT_TRUE(second.status.ok()) << second.status.error_message();
+  ASSERT_TRUE(second.status.ok()) << second;
   EXPECT_EQ(second.order.SerializeAsString(), first.order.SerializeAsString());
   const Result other = CreateOrder(*stub, "ida", "key", {{"twice", 2}});
   EXPECT_EQ(other.status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
@@ -148,7 +148,7 @@ TEST_F(OrderFlow, SameKeyAtOnceIsOneOrder) {
   for (auto& thread : threads) thread.join();
   std::set<std::string> ids;
   for (auto& result : results) {
-    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+    EXPECT_TRUE(result.status.ok()) << result;
     ids.insert(result.order.order_id());
   }
   EXPECT_EQ(ids.size(), 1u);
@@ -190,7 +190,7 @@ TEST_F(OrderFlow, CancelGivesStockAndMoneyBackOnce) {
   const Result paid = CreateOrder(*stub, "uma", "k", {{"undo", 2}});
   ASSERT_EQ(paid.order.state(), ORDER_STATE_PAID);
   const Result cancelled = CancelOrder(*stub, "uma", paid.order.order_id());
-  ASSERT_TRUE(cancelled.status.ok()) << cancelled.status.error_message();
+  ASSERT_TRUE(cancelled.status.ok()) << cancelled;
   EXPECT_EQ(cancelled.order.state(), ORDER_STATE_CANCELLED);
   EXPECT_EQ(fleet->Balance("uma"), 1000);
   EXPECT_EQ(fleet->Stock("undo").available(), 5);

@@ -40,7 +40,7 @@ class PaymentRace : public testing::Test {
     Together(count, [&](int i) {
       const Result result = CreateOrder(*fleet.orders(instance), "rae", absl::StrCat(name, i), {{"thing", 1}}, 8000,
                                         order::v1::PAYMENT_METHOD_EXTERNAL);
-      EXPECT_EQ(result.order.state(), ORDER_STATE_AWAITING_PAYMENT) << result.status.error_message();
+      EXPECT_EQ(result.order.state(), ORDER_STATE_AWAITING_PAYMENT) << result;
       created[static_cast<std::size_t>(i)] = result.order;
     });
     return created;
@@ -105,7 +105,7 @@ TEST_F(PaymentRace, TheWordAndACancellation) {
         SayPaid(order, i % 4 == 0 ? "payment-1" : "payment-2");
       } else {
         const Result result = CancelOrder(*fleet.orders(), "rae", order.order_id());
-        EXPECT_TRUE(result.status.ok() || result.reason == "ORDER_BUSY") << result.status.error_message();
+        EXPECT_TRUE(result.status.ok() || result.reason == "ORDER_BUSY") << result;
       }
     });
     all.insert(all.end(), orders.begin(), orders.end());

@@ -47,7 +47,7 @@ class Reconciliation : public testing::Test {
     request.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + time));
     payment::v1::CreatePaymentResponse response;
     const Result result = Call(*fleet.payments(), &PaymentService::Stub::CreatePayment, "", request, &response);
-    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+    EXPECT_TRUE(result.status.ok()) << result;
     return response.reference();
   }
   // Of the hour that ended so long ago.

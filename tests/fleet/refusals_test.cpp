@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "errors/errors.h"
 #include "fleet/fleet.h"
 #include "fleet/provider.h"
 #include "flotilla/payment/v1/ledger_service.grpc.pb.h"
@@ -84,7 +85,7 @@ class Refusals : public testing::Test {
 
   // The RPC refused for a reason that no other situation of this RPC has.
   void Refused(const std::string& rpc, const Result& result, const std::string& reason) {
-    EXPECT_EQ(result.reason, reason) << rpc << ": " << result.status.error_message();
+    EXPECT_EQ(result.reason, reason) << rpc << ": " << result;
     EXPECT_TRUE(seen[rpc].insert(absl::StrCat(NameOf(result.status.error_code()), " ", result.reason)).second)
         << rpc << ": " << result.reason << " has two meanings";
   }
@@ -295,6 +296,16 @@ TEST_F(Refusals, OfPaymentsAreDistinctAndDocumented) {
   EXPECT_TRUE(word({.event_id = "e", .reference = reference, .amount = 100}).status.ok());
   Refused("HandleCallback", word({.event_id = "e", .reference = reference, .succeeded = false, .amount = 100}),
           "EVENT_REUSED");
+  payment::v1::BatchGetPaymentsRequest asked;
+  asked.add_order_ids(NewOrder());
+  asked.add_order_ids("x");
+  payment::v1::BatchGetPaymentsResponse payments;
+  EXPECT_TRUE(Call(*fleet.payments(), &PaymentService::Stub::BatchGetPayments, "", asked, &payments).status.ok());
+  Refused("BatchGetPayments", Explain(errors::ToGrpc(errors::FromProto(payments.results(0).error()))),
+          "UNKNOWN_PAYMENT");
+  const Result malformed = Explain(errors::ToGrpc(errors::FromProto(payments.results(1).error())));
+  Refused("BatchGetPayments", malformed, "INVALID_FIELD");
+  EXPECT_EQ(malformed.field, "order_ids[1]");
   ExpectDocumented("payment/v1/payment_service.proto");
 }
 
@@ -366,6 +377,11 @@ TEST_F(Refusals, OfTheLedgerAndTheReconciliationAreDistinctAndDocumented) {
   resolve.set_difference_id(open("statement_id = 'large'"));
   fleet.Query("payment", "UPDATE account SET balance = 1 - 1000000000000000000 WHERE kind = 7 RETURNING 1");
   Refused("ResolveDifference", resolved("olga"), "BALANCE_LIMIT");
+  resolve.set_difference_id(
+      fleet.Query("payment",
+                  "INSERT INTO difference (order_id, class, provider_reference, kind, theirs, ours, currency) VALUES"
+                  " ('00000000-0000-7000-8000-00000000000d', 5, '', 1, 0, 5, 'EUR') RETURNING difference_id"));
+  Refused("ResolveDifference", resolved("olga"), "NOT_CORRECTABLE");
   ExpectDocumented("payment/v1/reconciliation_service.proto");
 }
 

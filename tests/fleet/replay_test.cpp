@@ -66,7 +66,7 @@ class Replay : public testing::Test {
     do {
       event::v1::ReplayEventsResponse response;
       const Result result = Call(*stub, &Admin::Stub::ReplayEvents, "olga", request, &response, 30000);
-      EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+      EXPECT_TRUE(result.status.ok()) << result;
       if (!result.status.ok()) break;
       published += response.published();
       request.set_page_token(response.next_page_token());

@@ -95,7 +95,7 @@ TEST_F(ResolveFault, KilledBetweenItsWritesAllIsThereOrNothing) {
     if (done) {
       EXPECT_EQ(again.reason, "UNKNOWN_SAGA");
     } else {
-      EXPECT_TRUE(again.status.ok()) << again.status.error_message();
+      EXPECT_TRUE(again.status.ok()) << again;
     }
     EXPECT_EQ(GetOrder(*fleet.orders(), "user", id).order.state(), ORDER_STATE_CANCELLED);
     EXPECT_EQ(Count("operator_act WHERE id", id), 1);

@@ -56,7 +56,7 @@ class SagaAdmin : public testing::Test {
     request.set_id(id);
     order::v1::GetSagaResponse response;
     const Result result = Call(*fleet->sagas("order-2"), &Admin::Stub::GetSaga, "otto", request, &response);
-    EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+    EXPECT_TRUE(result.status.ok()) << result;
     return response;
   }
   template <class Request, class Response>

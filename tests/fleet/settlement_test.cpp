@@ -45,7 +45,7 @@ void SendAll(Fleet& fleet, Method method, Make make) {
     for (int i = first; i < first + kBatch; ++i) *batch.add_requests() = make(i);
     Response response;
     const Result result = Call(*stub, method, "", batch, &response, 30000);
-    ASSERT_TRUE(result.status.ok()) << result.status.error_message();
+    ASSERT_TRUE(result.status.ok()) << result;
     for (const auto& item : response.results()) ASSERT_FALSE(item.has_error()) << item.error().message();
   }
 }
@@ -121,7 +121,7 @@ class SettlementOfOrders : public testing::Test {
   }
   std::string Order(const std::string& key) {
     const Result result = CreateOrder(*fleet.orders(), "sue", key, {{"thing", 1}});
-    EXPECT_EQ(result.order.state(), order::v1::ORDER_STATE_PAID) << result.status.error_message();
+    EXPECT_EQ(result.order.state(), order::v1::ORDER_STATE_PAID) << result;
     return result.order.order_id();
   }
   static std::string Where(const std::string& order) { return " WHERE order_id = '" + order + "'"; }

@@ -31,7 +31,7 @@ class StockKeepingTest : public testing::Test {
     if (reason != nullptr) {
       *reason = result.reason;
     } else {
-      EXPECT_TRUE(result.status.ok()) << result.status.error_message();
+      EXPECT_TRUE(result.status.ok()) << result;
     }
     return response;
   }

@@ -65,6 +65,7 @@ TEST_F(Takeover, AFrozenCoordinatorThatWakesUpDoesNoHarm) {
   }
   EXPECT_TRUE(load.Progresses(100));
   load.Stop();
+  EXPECT_GT(fleet.Query("order", "SELECT count(*) FROM saga_history WHERE kind = 2"), 0) << "nothing was taken over";
   EXPECT_EQ(fleet.Check(), "");
 }
 
@@ -154,7 +155,7 @@ TEST(Compensation, RacingALateConfirmLeavesTheStockRight) {
     inventory::v1::ReleaseResponse released;
     const Result back = Call(*one, &InventoryService::Stub::Release, "", release, &released);
     confirm.join();
-    EXPECT_TRUE(back.status.ok()) << back.status.error_message();
+    EXPECT_TRUE(back.status.ok()) << back;
     if (late.status.ok()) ++confirmed_first;
     const auto stock = fleet.Stock("raced");
     EXPECT_EQ(stock.available(), 3);
