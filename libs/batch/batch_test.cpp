@@ -165,7 +165,7 @@ TEST(CallBatcher, WhatIsTooLateIsNotSentAndTheNewestGoFirstWhereTheOldestNearlyA
   const absl::Time now = absl::Now();
   std::vector<async::Task<absl::StatusOr<int>>> calls;
   calls.push_back(batcher->Call({0, now - absl::Seconds(1)}));
-  calls.push_back(batcher->Call({1, now + kNearlyLate / 2}));
+  calls.push_back(batcher->Call({1, now + kNearlyLate - absl::Milliseconds(10)}));
   for (int i = 2; i < 6; ++i) calls.push_back(batcher->Call({i, now + absl::Minutes(1)}));
   const auto results = async::BlockOn(executor, async::WhenAll(std::move(calls)));
   EXPECT_TRUE(absl::IsDeadlineExceeded(results[0].status()));

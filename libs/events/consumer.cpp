@@ -8,6 +8,7 @@
 #include "async/steady_time.h"
 #include "async/stop_signal.h"
 #include "events/age.h"
+#include "events/durable.h"
 #include "events/envelope.h"
 #include "events/log.h"
 #include "events/nats_client.h"
@@ -20,9 +21,6 @@ namespace flotilla::events {
 namespace {
 
 constexpr std::int64_t kNanosPerMilli = 1'000'000;
-// What an instance that died had in hand comes again after this long. A slower handler is given its events twice, which
-// costs work, nothing else.
-constexpr std::int64_t kAckWaitMs = 5'000;
 constexpr std::int64_t kFetchMs = 250;  // also how long a stop may take
 constexpr int kMaxFetch = 64;           // messages, of many events each under load
 constexpr absl::Duration kCheckInterval = absl::Seconds(1);
@@ -129,25 +127,22 @@ struct Consumer::Impl {
     js = *std::move(context);
     // The stream is the relay's: one that is made anew must be filled again, so nobody else makes it.
 
-    jsConsumerConfig config;
-    jsConsumerConfig_Init(&config);
-    config.Durable = options.durable.c_str();
-    config.FilterSubject = options.subject.c_str();
-    config.DeliverPolicy = js_DeliverAll;
-    config.AckPolicy = js_AckExplicit;
-    config.AckWait = kAckWaitMs * kNanosPerMilli;
     // For several instances with what they fetched in hand each.
-    config.MaxAckPending = std::max(4096, 16 * options.max_batch);
-    jsErrCode error = static_cast<jsErrCode>(0);
-    natsStatus status = js_AddConsumer(nullptr, js.get(), options.stream.c_str(), &config, nullptr, &error);
-    if (status != NATS_OK) return NatsError("consumer " + options.durable, status, error);
+    const int max_ack_pending = std::max(4096, 16 * options.max_batch);
+    if (absl::Status ensured =
+            EnsureDurable(nats.get(), js.get(), {options.stream, options.subject, options.durable, max_ack_pending});
+        !ensured.ok()) {
+      return ensured;
+    }
 
     jsSubOptions bind;
     jsSubOptions_Init(&bind);
     bind.Stream = options.stream.c_str();
     bind.Consumer = options.durable.c_str();
     natsSubscription* raw = nullptr;
-    status = js_PullSubscribe(&raw, js.get(), options.subject.c_str(), options.durable.c_str(), nullptr, &bind, &error);
+    jsErrCode error = static_cast<jsErrCode>(0);
+    const natsStatus status =
+        js_PullSubscribe(&raw, js.get(), options.subject.c_str(), options.durable.c_str(), nullptr, &bind, &error);
     if (status != NATS_OK) return NatsError("subscribe " + options.durable, status, error);
     subscription.reset(raw);
     natsSubscription_SetPendingLimits(raw, -1, -1);

@@ -44,6 +44,8 @@ TEST_F(RelayTest, ALateCommitIsNotOvertakenAndHoldsNothingUp) {
   const std::vector<Event> early = {MakeEvent("early", 1)};
   ASSERT_EQ(early_session.Transact([&](postgres::Transaction& transaction) {
     Append(transaction, early);  // the lower position and xid
+    constexpr postgres::Statement kNumber{"number", "SELECT pg_current_xact_id()"};
+    transaction.Run(kNumber);  // sends the append
     EXPECT_EQ(AppendTo("late", 1, 2), absl::OkStatus());
     relay.Wake();
     EXPECT_TRUE(Eventually([&] { return received.distinct() == 2; }));
@@ -130,6 +132,7 @@ TEST_F(RelayTest, OneOfTwoRelaysIsActiveAndTheOtherTakesOver) {
   first.reset();
   ASSERT_EQ(AppendTo("a", 2, 2), absl::OkStatus());
   ASSERT_TRUE(Eventually([&] { return received.distinct() == 2; }));
+  ASSERT_TRUE(Eventually([&] { return database.Query("SELECT published FROM relay_cursor") == "2"; }));
   // The same when only the connection dies: the lock goes with it.
   database.Query(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'relay %'"

@@ -213,7 +213,7 @@ TEST_F(GuardTest, AStreamEndsWithItsToken) {
 
 TEST_F(GuardTest, NothingIsTakenFromAStreamAfterItsToken) {
   grpc::ClientContext context;
-  Prepare(context, {{"authorization", Token("alice", "", absl::Seconds(2))}});
+  Prepare(context, {{"authorization", Token("alice", "", absl::Seconds(5))}});
   const auto stub = OrderService::NewStub(Channel());
   const auto stream = stub->WatchOrders(&context);
   order::v1::WatchOrdersRequest request;
@@ -221,7 +221,7 @@ TEST_F(GuardTest, NothingIsTakenFromAStreamAfterItsToken) {
   request.set_add_order_id("before");
   ASSERT_TRUE(stream->Write(request));
   EXPECT_TRUE(stream->Read(&response));
-  absl::SleepFor(absl::Seconds(3));
+  absl::SleepFor(absl::Seconds(6));
   request.set_add_order_id("after");
   stream->Write(request);
   EXPECT_FALSE(stream->Read(&response));

@@ -83,7 +83,8 @@ class CuttingProxy {
         if (write(ends[1 - side].fd, buffer.data(), static_cast<std::size_t>(size)) != size) return;
         if (side == 0 && cut_commit &&
             std::string_view(buffer.data(), static_cast<std::size_t>(size)).find("COMMIT") != std::string_view::npos) {
-          absl::SleepFor(absl::Milliseconds(200));  // the server commits
+          pollfd answer{server, POLLIN, 0};
+          poll(&answer, 1, 20'000);  // the server has committed
           return;
         }
       }
@@ -367,7 +368,7 @@ TEST_F(SessionTest, DeadlocksAreRetried) {
   std::thread other(add, 2, 1);
   add(1, 2);
   other.join();
-  EXPECT_EQ(runs, 3);
+  EXPECT_GE(runs, 3);  // a busy machine may let them meet once more
   EXPECT_EQ(database.Query("SELECT string_agg(n::text, ' ') FROM t"), "2 2");
 }
 
@@ -383,10 +384,10 @@ TEST_F(SessionTest, TimeoutsAreDeadlineExceeded) {
                 })
                 .code(),
             absl::StatusCode::kDeadlineExceeded);
-  ASSERT_EQ(Insert(session, 1), absl::OkStatus());
-  Session blocked(options);
+  Session holder(database.options()), blocked(options);
+  ASSERT_EQ(Insert(holder, 1), absl::OkStatus());
   absl::Status status;
-  ASSERT_EQ(session.Transact([&](Transaction& tx) {
+  ASSERT_EQ(holder.Transact([&](Transaction& tx) {
     tx.Run(kLock, 1);
     status = blocked.Transact([](Transaction& second) {
       second.Run(kLock, 1);

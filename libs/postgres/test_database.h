@@ -33,7 +33,11 @@ class TestDatabase {
 
   Options options() const {
     const std::string uri = TestPostgres();
-    return {.uri = uri.substr(0, uri.rfind('/') + 1) + name_, .application_name = "test"};
+    return {.uri = uri.substr(0, uri.rfind('/') + 1) + name_,
+            .application_name = "test",
+            .connect_timeout = absl::Seconds(30),  // these are for a busy machine
+            .statement_timeout = absl::Seconds(60),
+            .lock_timeout = absl::Seconds(30)};
   }
   const std::string& name() const { return name_; }
 

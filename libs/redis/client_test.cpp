@@ -16,6 +16,7 @@ class RedisTest : public testing::Test {
     const TestAddress address = TestRedis();
     options.host = address.host;
     options.port = address.port;
+    options.connect_timeout = options.command_timeout = absl::Seconds(10);
     prefix = absl::StrCat("redis-test-", std::random_device{}(), ":");
   }
   Options options;

@@ -60,7 +60,7 @@ TEST_F(RegistryTest, InstancesJoinAndLeave) {
   Watcher watcher(options, service);
   auto first = std::make_unique<Registration>(options, service, "one", "host:1");
   EXPECT_THAT(watcher.WaitFor(1), ElementsAre("host:1"));
-  EXPECT_TRUE(first->registered());
+  EXPECT_TRUE(Eventually([&] { return first->registered(); }));
   Registration second(options, service, "two", "host:2", {{"zone", "a"}});
   EXPECT_THAT(watcher.WaitFor(2), UnorderedElementsAre("host:1", "host:2"));
   first.reset();
@@ -106,26 +106,29 @@ TEST_F(RegistryTest, ValuesThatAreNotOursAreIgnored) {
 
 TEST_F(RegistryTest, ADeadEndpointIsSteppedOver) {
   options.etcd = "127.0.0.1:1," + options.etcd;
+  options.lease_ttl = absl::Seconds(60);  // who leaves is gone long before
   Watcher watcher(options, service);
   Registration stays(options, service, "one", "host:1");
   auto leaves = std::make_unique<Registration>(options, service, "two", "host:2");
   EXPECT_THAT(watcher.WaitFor(2), UnorderedElementsAre("host:1", "host:2"));
   const auto start = std::chrono::steady_clock::now();
   leaves.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1200));
-  EXPECT_THAT(watcher.WaitFor(1, 2), ElementsAre("host:1"));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_THAT(watcher.WaitFor(1, 20), ElementsAre("host:1"));
 }
 
 // A registration that ended while its put was under way left its key behind for a whole lease.
 TEST_F(RegistryTest, NothingStaysOfARegistrationThatEndsAtOnce) {
+  options.lease_ttl = absl::Seconds(60);
   for (int i = 0; i < 60; ++i) {
     Registration registration(options, service, absl::StrCat("instance-", i), "host:1");
     std::this_thread::sleep_for(std::chrono::microseconds(250 * i));
   }
   Etcd etcd(options.etcd);
-  const auto list = etcd.List("/flotilla/services/" + service + "/");
-  ASSERT_TRUE(list.ok()) << list.status();
-  EXPECT_EQ(list->kvs_size(), 0);
+  EXPECT_TRUE(Eventually([&] {
+    const auto list = etcd.List("/flotilla/services/" + service + "/");
+    return list.ok() && list->kvs_size() == 0;
+  }));
 }
 
 // An etcd of the test's own, to be killed.

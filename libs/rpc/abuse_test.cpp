@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -125,13 +126,14 @@ class RawConnection {
 class AbuseTest : public testing::Test {
  protected:
   void Serve(ServerOptions options = {}) {
-    options.handshake_timeout = absl::Seconds(1);
     server_ = std::make_unique<Server>(std::move(options));
     auto service = std::make_shared<Async>();
     server_->AddService(service);
     server_->Unary(service.get(), &Async::RequestEcho, "flotilla.rpc.test.TestService/Echo",
                    [this](Call&, const Message& request) -> async::Task<absl::StatusOr<Message>> {
-                     most_ = std::max(most_, ++running_);
+                     const int running = ++running_;
+                     for (int most = most_; most < running && !most_.compare_exchange_weak(most, running);) {
+                     }
                      co_await async::SleepFor(absl::Milliseconds(request.number()));
                      --running_;
                      co_return request;
@@ -172,11 +174,11 @@ class AbuseTest : public testing::Test {
 
   std::unique_ptr<Server> server_;
   std::unique_ptr<TestService::Stub> stub_;
-  int running_ = 0, most_ = 0;  // of the one loop
+  std::atomic<int> running_ = 0, most_ = 0;
 };
 
 TEST_F(AbuseTest, WhoNeverFinishesTheHandshakeIsLetGo) {
-  Serve();
+  Serve({.handshake_timeout = absl::Seconds(1)});
   auto silent = Connections(100), half = Connections(100), no_settings = Connections(100);
   for (auto& each : half) each->Send(std::string(kPreface).substr(0, 10));
   for (auto& each : no_settings) each->Send(std::string(kPreface) + std::string("\0\0\0\4", 4));

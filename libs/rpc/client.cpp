@@ -13,6 +13,7 @@ namespace {
 constexpr int kFailuresToOpen = 5;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(200);
 constexpr absl::Duration kLongestPause = absl::Seconds(1);
+constexpr absl::Duration kLongestProbe = absl::Seconds(5);  // then another one may try, whatever became of it
 constexpr double kMaxRetryTokens = 10;
 constexpr double kTokensPerSuccess = 0.1;
 
@@ -47,14 +48,14 @@ std::shared_ptr<Endpoint> Connect(const std::string& address, const Security& se
 bool Breaker::Allow(async::SteadyTime now) {
   std::lock_guard lock(mutex_);
   if (failures_ < kFailuresToOpen) return true;
-  if (now < closed_until_ || probing_) return false;
-  probing_ = true;
+  if (now < closed_until_ || now < probe_until_) return false;
+  probe_until_ = async::After(kLongestProbe, now);
   return true;
 }
 
 void Breaker::Report(bool available, async::SteadyTime now) {
   std::lock_guard lock(mutex_);
-  probing_ = false;
+  probe_until_ = {};
   if (available) {
     failures_ = 0;
     pause_ = absl::ZeroDuration();

@@ -61,7 +61,7 @@ class Breaker {
   int failures_ = 0;
   async::SteadyTime closed_until_ = {};  // no calls before
   absl::Duration pause_ = absl::ZeroDuration();
-  bool probing_ = false;
+  async::SteadyTime probe_until_ = {};  // a probe is under way
 };
 
 // How a service is reached.

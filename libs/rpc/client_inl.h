@@ -23,6 +23,8 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
   absl::Status last = internal::NoEndpoint(pool_->service());
   std::shared_ptr<Endpoint> endpoint;
   for (int attempt = 0;;) {
+    // Before Pick, which may give out a breaker's one probe: whoever got it must report.
+    if (auto error = FLOTILLA_FAILPOINT("rpc." + pool_->service() + ".before"); !error.ok()) co_return error;
     // At the start the registry may not have answered yet; later "none" means that every breaker is open.
     while ((endpoint = pool_->Pick(endpoint.get())) == nullptr) {
       if (!pool_->empty() && (attempt > 0 || !options.wait_for_ready)) co_return last;
@@ -33,7 +35,6 @@ async::Task<absl::StatusOr<Response>> Client<Service>::Call(
                    [&] { endpoint->stub = std::shared_ptr<Stub>(Service::NewStub(endpoint->channel)); });
 
     if (Loop::Current()->down()) co_return absl::UnavailableError("this process is shutting down");
-    if (auto error = FLOTILLA_FAILPOINT("rpc." + pool_->service() + ".before"); !error.ok()) co_return error;
     grpc::ClientContext context;
     internal::PrepareContext(context, deadline, options);
     Response response;

@@ -155,13 +155,13 @@ TEST(Server, AnswersAndRefusesWithDetails) {
 TEST(Server, HandsTheClientsDeadlineAndTraceOn) {
   TestServer server;
   grpc::ClientContext context;
-  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(3);
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(60);
   context.set_deadline(deadline);
   context.AddMetadata("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   Message response;
   ASSERT_TRUE(server.stub()->Echo(&context, Make(1, "context"), &response).ok());
   EXPECT_EQ(server.seen.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-  EXPECT_LT(absl::AbsDuration(server.seen.deadline - absl::FromChrono(deadline)), absl::Milliseconds(200));
+  EXPECT_LT(absl::AbsDuration(server.seen.deadline - absl::FromChrono(deadline)), absl::Seconds(10));
 }
 
 TEST(Server, ACallPastItsDeadlineIsCutOffAtTheClientAndFinishesAtTheServer) {
@@ -319,16 +319,16 @@ TEST(Server, RequestsThatCannotBeParsedAreAnsweredByName) {
 
 TEST(Server, TooManyCallsAreRefusedEarly) {
   TestServer server({.max_concurrent_calls = 1});
-  std::thread slow([&] {
-    Message response;
-    EXPECT_TRUE(Call1(*server.stub(), Make(500, "sleep"), &response).ok());
-  });
-  ASSERT_TRUE(Eventually([&] { return server.seen.running == 1; }));
+  grpc::ClientContext context;
+  const auto first_stub = server.stub();
+  const auto first = first_stub->Count(&context, Make(1, "wait"));
   Message response;
+  ASSERT_TRUE(first->Read(&response));
   const auto status = Call1(*server.stub(), Make(1), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(errors::Reason(errors::FromGrpc(status)), "SERVER_BUSY");
-  slow.join();
+  context.TryCancel();
+  EXPECT_EQ(first->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST(Server, StreamsThatStrangersMayOpenHaveLimitsOfTheirOwn) {
@@ -472,17 +472,17 @@ TEST(Server, ATakenPortIsNamed) {
 TEST(Server, ShutdownLetsRunningCallsFinishAndEndsStreams) {
   TestServer server;
   auto stub = server.stub();
-  grpc::Status unary;
-  std::thread slow([&] {
-    Message response;
-    unary = Call1(*server.stub(), Make(300, "sleep"), &response);
-  });
   grpc::ClientContext context;
   auto stream = stub->Count(&context, Make(1, "wait"));
   Message message;
   ASSERT_TRUE(stream->Read(&message));
-  ASSERT_TRUE(Eventually([&] { return server.seen.running == 2; }));
-  server.server.Shutdown(absl::Seconds(5));
+  grpc::Status unary;
+  std::thread slow([&] {
+    Message response;
+    unary = Call1(*server.stub(), Make(2000, "sleep"), &response, 60'000);
+  });
+  EXPECT_TRUE(Eventually([&] { return server.seen.running == 2; }));
+  server.server.Shutdown(absl::Seconds(30));
   slow.join();
   EXPECT_TRUE(unary.ok()) << unary.error_message();
   EXPECT_TRUE(stream->Finish().ok());
@@ -492,9 +492,9 @@ TEST(Server, ShutdownCancelsWhatOutlivesTheGrace) {
   TestServer server;
   std::thread slow([&] {
     Message response;
-    EXPECT_FALSE(Call1(*server.stub(), Make(1000, "sleep"), &response).ok());
+    EXPECT_FALSE(Call1(*server.stub(), Make(3000, "sleep"), &response, 60'000).ok());
   });
-  ASSERT_TRUE(Eventually([&] { return server.seen.running == 1; }));
+  EXPECT_TRUE(Eventually([&] { return server.seen.running == 1; }));
   server.server.Shutdown(absl::Milliseconds(50));
   slow.join();
 }
@@ -541,6 +541,9 @@ TEST(Client, AnInstanceThatKeepsSilentIsLeftAlone) {
   auto pool = std::make_shared<ChannelPool>(
       "test", std::make_shared<StaticEndpoints>(std::vector<std::string>{server.address()}));
   Client<TestService> client(pool);
+  const auto endpoint = pool->Pick(nullptr);
+  ASSERT_NE(endpoint, nullptr);
+  const async::SteadyTime before = async::SteadyNow();
   std::vector<async::Task<absl::StatusOr<Message>>> calls;
   for (int i = 0; i < 5; ++i) {
     calls.push_back(
@@ -549,7 +552,7 @@ TEST(Client, AnInstanceThatKeepsSilentIsLeftAlone) {
   for (const auto& result : async::BlockOn(loop, async::WhenAll(std::move(calls)))) {
     EXPECT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded);
   }
-  EXPECT_EQ(pool->Pick(nullptr), nullptr);
+  EXPECT_FALSE(endpoint->breaker.Allow(before)) << "as of then: soon it lets a probe through";
 }
 
 TEST(Client, WithEveryBreakerOpenWhoMayNotWaitIsRefusedAtOnce) {
@@ -617,7 +620,7 @@ TEST(Client, NoInstanceIsUnavailableWithinTheDeadline) {
                                                             {.timeout = absl::Milliseconds(200)}));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(errors::Reason(result.status()), "NO_INSTANCE");
-  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(20));
 }
 
 class ChangingEndpoints final : public EndpointSource {
@@ -676,6 +679,18 @@ TEST(Breaker, OpensAfterFiveFailuresAndProbes) {
   breaker.Report(true, now);
   EXPECT_TRUE(breaker.Allow(now));
   EXPECT_TRUE(breaker.Allow(now));
+}
+
+// Its caller has ended without a word.
+TEST(Breaker, AProbeThatNobodyReportsIsForgotten) {
+  Breaker breaker;
+  const async::SteadyTime start = async::SteadyNow();
+  for (int i = 0; i < 5; ++i) breaker.Report(false, start);
+  const auto at = [&](absl::Duration after) { return breaker.Allow(async::After(after, start)); };
+  EXPECT_TRUE(at(absl::Seconds(1)));
+  EXPECT_FALSE(at(absl::Seconds(5)));
+  EXPECT_TRUE(at(absl::Seconds(7)));
+  EXPECT_FALSE(at(absl::Seconds(7)));
 }
 
 TEST(Breaker, ProbesEverySecondHoweverLongTheOutage) {

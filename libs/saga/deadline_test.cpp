@@ -39,29 +39,31 @@ TEST_F(SagaTest, PastItsOverallDeadlineASagaGoesBackButNotBehindItsPivot) {
   Definition late = Steps({{.name = "b", .action = Do("b"), .pivot = true}, {.name = "c", .action = Do("c")}});
   late.type = "late";
   late.steps[0].action = [](Context&) -> async::Task<absl::Status> {
-    co_await async::SleepFor(absl::Milliseconds(300));
+    co_await async::SleepFor(absl::Milliseconds(1500));
     co_return absl::OkStatus();
   };
-  late.deadline = absl::Milliseconds(100);
+  late.steps[0].timeout = absl::Seconds(60);
+  late.deadline = absl::Seconds(1);  // the pivot has to begin before it
   Engine other(Options("me"), {late});
   Record record = MakeRecord("2");
   record.type = "late";
   BeginAs("me", {record});
+  record.made = async::SteadyNow();  // however long it took to begin it
   EXPECT_EQ(async::BlockOn(executor, other.Run(record)), Outcome::kCompleted);
 }
 
 // Once it was tried, nobody knows whether it has taken effect.
 TEST_F(SagaTest, ADeadlineDoesNotTurnBackASagaThatHasTriedItsPivot) {
   int attempts = 0;
-  Step pivot{.name = "pivot", .compensation = Do("undo pivot"), .pivot = true};
+  Step pivot{.name = "pivot", .compensation = Do("undo pivot"), .pivot = true, .timeout = absl::Seconds(60)};
   pivot.action = [&](Context&) -> async::Task<absl::Status> {
     Note("pivot");
-    co_await async::SleepFor(absl::Milliseconds(200));
-    if (++attempts == 1) co_return absl::UnavailableError("its answer was lost");
-    co_return absl::OkStatus();
+    if (++attempts > 1) co_return absl::OkStatus();
+    co_await async::SleepFor(absl::Milliseconds(1500));
+    co_return absl::UnavailableError("its answer was lost");
   };
   Definition definition = Steps({{.name = "a", .action = Do("a"), .compensation = Do("undo a")}, pivot});
-  definition.deadline = absl::Milliseconds(150);
+  definition.deadline = absl::Seconds(1);
   Engine engine(Options("me"), {definition});
   BeginAs("me", {MakeRecord("1")});
   EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kCompleted);

@@ -10,15 +10,15 @@ namespace {
 
 using testing::ElementsAre;
 
-// Where a lease has to be kept: as long as that of the services, which a busy machine leaves time to renew.
-constexpr absl::Duration kLease = absl::Milliseconds(1500);
+// Where a lease has to be kept: a third of it passes between renewals, so a busy machine may stall for seconds.
+constexpr absl::Duration kLease = absl::Seconds(6);
 
 TEST_F(SagaTest, ASlowSagaKeepsItsLease) {
   async::ThreadExecutor other;
   Step slow{.name = "slow", .timeout = absl::Seconds(60)};
   slow.action = [this](Context&) -> async::Task<absl::Status> {
     Note("slow");
-    co_await async::SleepFor(3 * kLease);
+    co_await async::SleepFor(2.2 * kLease);  // one renewal would not do
     co_return absl::OkStatus();
   };
   Engine owner(Options("owner", kLease), {Steps({slow})});
@@ -37,16 +37,16 @@ TEST_F(SagaTest, AFrozenOwnerThatWakesUpEndsNothing) {
     Note("a");
     if (context.record.fence == 1) {
       Query("UPDATE saga SET owner = 'dead', lease_until = now() - interval '1 second', fence = fence + 1");
-      co_await async::SleepFor(absl::Seconds(2));
+      co_await async::SleepFor(2 * kShortLease);
     }
     co_return absl::OkStatus();
   };
-  Engine owner(Options("owner"), {Steps({step})});
-  BeginAs("owner", {MakeRecord("1")});
+  Engine owner(Options("owner", kShortLease), {Steps({step})});
+  BeginAs("owner", {MakeRecord("1")}, kShortLease);
   Engine rival(Options("rival"), {Steps({step})});
   rival.StartRecovery({&other});
   EXPECT_EQ(async::BlockOn(executor, owner.Run(MakeRecord("1"))), Outcome::kLost);
-  EXPECT_EQ(rival.stats().completed, 1);
+  EXPECT_TRUE(Eventually([&] { return rival.stats().completed == 1; }));
   EXPECT_EQ(owner.stats().completed, 0);
 }
 
@@ -58,7 +58,7 @@ TEST_F(SagaTest, ClaimedSagasThatWaitForTheirExecutorKeepTheirLease) {
   Step busy{.name = "busy"};
   busy.action = [this](Context&) -> async::Task<absl::Status> {
     Note("busy");
-    absl::SleepFor(kLease / 6);  // holds the executor's thread: the last of them begins after 3 leases
+    absl::SleepFor(kLease / 15);  // holds the executor's thread: the last of them begins after its first lease
     co_return absl::OkStatus();
   };
   Engine owner(Options("owner", kLease), {Steps({busy})});
@@ -66,7 +66,7 @@ TEST_F(SagaTest, ClaimedSagasThatWaitForTheirExecutorKeepTheirLease) {
   ASSERT_TRUE(Eventually([&] { return !Journal().empty(); }));
   Engine rival(Options("rival", kLease), {Steps({busy})});
   rival.StartRecovery({&other});
-  EXPECT_TRUE(Eventually([&] { return owner.stats().completed == 20; }));
+  EXPECT_TRUE(Eventually([&] { return owner.stats().completed == 20; }, absl::Seconds(60)));
   EXPECT_EQ(rival.stats().recovered, 0);
 }
 
@@ -80,14 +80,14 @@ TEST_F(SagaTest, WhatWasDisownedBeforeItBeganHasOneOwner) {
     if (context.record.id == "slow") co_await gate.Wait();
     co_return absl::OkStatus();
   };
-  Engine owner(Options("owner"), {Steps({step})});
+  Engine owner(Options("owner", kShortLease), {Steps({step})});
   owner.StartRecovery({&other});
-  BeginAs("owner", {MakeRecord("slow")});
+  BeginAs("owner", {MakeRecord("slow")}, kShortLease);
   std::thread slow([&] { async::BlockOn(executor, owner.Run(MakeRecord("slow"))); });
   EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga_owner") == "1"; }));
-  absl::SleepFor(absl::Seconds(1));  // so that the owner's lease is older than the end of the record's
+  absl::SleepFor(2 * kShortLease);  // so that the owner's lease is older than the end of the record's
   Record late = MakeRecord("late");
-  late.made = async::After(-absl::Milliseconds(700));
+  late.made = async::After(-kShortLease - absl::Milliseconds(100));
   BeginAs("owner", {late}, -absl::Seconds(1));
   EXPECT_TRUE(Eventually([&] { return Query("SELECT count(*) FROM saga WHERE id = 'late' AND fence = 1") == "0"; }));
   EXPECT_EQ(async::BlockOn(other, owner.Run(late)), Outcome::kLost);
@@ -99,16 +99,16 @@ TEST_F(SagaTest, WhatWasDisownedBeforeItBeganHasOneOwner) {
 
 TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
   async::ThreadExecutor other;
-  BeginAs("owner", {MakeRecord("1"), MakeRecord("2")}, kLease);
   Step slow{.name = "slow", .timeout = absl::Seconds(60)};
   slow.action = [](Context&) -> async::Task<absl::Status> {
-    co_await async::SleepFor(3 * kLease);
+    co_await async::SleepFor(1.4 * kLease);
     co_return absl::OkStatus();
   };
   Engine owner(Options("owner", kLease), {Steps({slow})});
   Engine rival(Options("rival", kLease), {Steps({slow})});
   rival.StartRecovery({&other});
   pqxx::connection connection(postgres_options.uri);
+  BeginAs("owner", {MakeRecord("1"), MakeRecord("2")}, kLease);
   std::atomic<int> ended = 0, completed = 0;
   {
     pqxx::work holder(connection);
@@ -121,7 +121,7 @@ TEST_F(SagaTest, ALockOnOneSagaDelaysNoRenewal) {
             ++all;
           }(owner, MakeRecord(id), ended, completed));
     }
-    absl::SleepFor(2 * kLease + kLease / 4);
+    absl::SleepFor(1.3 * kLease);
     EXPECT_EQ(rival.stats().recovered, 0);
   }
   EXPECT_TRUE(Eventually([&] { return ended == 2; }));
@@ -156,9 +156,12 @@ TEST_F(SagaTest, TenThousandStuckSagasKeepTheirOwner) {
   ASSERT_TRUE(Eventually([&] { return owner.stats().in_flight == kCount; }, absl::Seconds(60)));
   ASSERT_TRUE(Eventually(
       [&] { return Query("SELECT count(*) FROM saga_owner WHERE owner = 'owner' AND lease_until > now()") == "1"; }));
+  const auto writers = [] { return Query("SELECT string_agg(DISTINCT xmin::text, ' ') FROM saga"); };
+  const std::string before = writers();
   rival.StartRecovery({&other});
-  absl::SleepFor(3 * kLease);
+  absl::SleepFor(1.3 * kLease);
   EXPECT_EQ(rival.stats().recovered, 0);
+  EXPECT_EQ(writers(), before) << "a renewal writes to the owner's row alone";
   rival.Stop(absl::ZeroDuration());
   owner.Stop(absl::ZeroDuration());  // ten thousand ends would be no more to the point
   open = true;
@@ -172,25 +175,27 @@ class FrozenLease : public SagaTest {
     const auto step = [this](const char* name) {
       return [this, name](Context& context) -> async::Task<absl::Status> {
         Note(absl::StrCat(name, context.record.fence));
-        if (*name == 'a' && context.record.fence == 1) co_await async::SleepFor(absl::Milliseconds(1500));
+        if (*name == 'a' && context.record.fence == 1) co_await async::SleepFor(2 * kShortLease);
         co_return absl::OkStatus();
       };
     };
     chain =
         Steps({{.name = "a", .action = step("a"), .timeout = absl::Seconds(60)}, {.name = "b", .action = step("b")}});
   }
-  // Runs a saga whose owner cannot renew its lease before it has tried `a`, nor for half a second after.
-  Outcome RunFrozen(Engine& owner) {
+  // Runs a saga whose owner cannot renew its lease before it has tried `a`, nor for half a second after, nor before the
+  // rival, where there is one, has ended the saga.
+  Outcome RunFrozen(Engine& owner, const Engine* rival = nullptr) {
     EXPECT_TRUE(Eventually([] { return Query("SELECT count(*) FROM saga_owner WHERE owner = 'owner'") == "1"; }));
     pqxx::connection connection(postgres_options.uri);
     auto holder = std::make_unique<pqxx::work>(connection);
     holder->exec("SELECT FROM saga_owner WHERE owner = 'owner' FOR UPDATE");
     std::thread thaw([&] {
-      absl::SleepFor(absl::Milliseconds(2000));
+      absl::SleepFor(2 * kShortLease + absl::Milliseconds(500));
+      if (rival != nullptr) EXPECT_TRUE(Eventually([&] { return rival->stats().completed == 1; }));
       EXPECT_THAT(Journal(), testing::Not(testing::Contains("b1"))) << "tried before it had looked";
       holder.reset();
     });
-    BeginAs("owner", {MakeRecord("1")});
+    BeginAs("owner", {MakeRecord("1")}, kShortLease);
     const Outcome outcome = async::BlockOn(executor, owner.Run(MakeRecord("1")));
     thaw.join();
     return outcome;
@@ -200,15 +205,14 @@ class FrozenLease : public SagaTest {
 
 TEST_F(FrozenLease, WhoHasLostASagaTriesNoStepMore) {
   async::ThreadExecutor other;
-  Engine owner(Options("owner"), {chain}), rival(Options("rival"), {chain});
+  Engine owner(Options("owner", kShortLease), {chain}), rival(Options("rival"), {chain});
   rival.StartRecovery({&other});
-  EXPECT_EQ(RunFrozen(owner), Outcome::kLost);
-  EXPECT_EQ(rival.stats().completed, 1);
+  EXPECT_EQ(RunFrozen(owner, &rival), Outcome::kLost);
   EXPECT_THAT(Journal(), ElementsAre("a1", "a2", "b2", "paid"));
 }
 
 TEST_F(FrozenLease, WhoHasLostNothingGoesOn) {
-  Engine owner(Options("owner"), {chain});
+  Engine owner(Options("owner", kShortLease), {chain});
   EXPECT_EQ(RunFrozen(owner), Outcome::kCompleted);
   EXPECT_THAT(Journal(), ElementsAre("a1", "b1", "paid"));
 }

@@ -50,6 +50,11 @@ class Gate {
   std::vector<std::pair<async::Executor*, std::coroutine_handle<>>> waiting_;
 };
 
+// No stall of a busy machine outlasts it.
+inline constexpr absl::Duration kLongLease = absl::Seconds(10);
+// Where a test waits for its end.
+inline constexpr absl::Duration kShortLease = absl::Milliseconds(1500);
+
 class SagaTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -62,7 +67,7 @@ class SagaTest : public testing::Test {
   void SetUp() override { Query("TRUNCATE saga, saga_history, saga_archive, saga_owner"); }
 
   static std::string Query(const std::string& sql) { return database->Query(sql); }
-  static EngineOptions Options(const std::string& owner, absl::Duration lease = absl::Milliseconds(600)) {
+  static EngineOptions Options(const std::string& owner, absl::Duration lease = kLongLease) {
     EngineOptions options;
     options.postgres = postgres_options;
     options.owner = owner;
@@ -78,8 +83,7 @@ class SagaTest : public testing::Test {
     return record;
   }
   // As a service would, in its own transaction.
-  static void BeginAs(const std::string& owner, std::vector<Record> records,
-                      absl::Duration lease = absl::Milliseconds(600)) {
+  static void BeginAs(const std::string& owner, std::vector<Record> records, absl::Duration lease = kLongLease) {
     postgres::Session session(postgres_options);
     const absl::Status status = session.Transact([&](postgres::Transaction& transaction) {
       Begin(transaction, records, owner, lease);

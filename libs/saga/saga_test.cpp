@@ -44,14 +44,15 @@ TEST_F(SagaTest, RetriesWhatMayPass) {
 }
 
 TEST_F(SagaTest, ParksAfterTheLastAttemptAndStaysParked) {
-  Engine engine(Options("me"), {Steps({{.name = "a", .action = Do("a", absl::UnavailableError("down"))}})});
-  BeginAs("me", {MakeRecord("1")});
+  Engine engine(Options("me", kShortLease),
+                {Steps({{.name = "a", .action = Do("a", absl::UnavailableError("down"))}})});
+  BeginAs("me", {MakeRecord("1")}, kShortLease);
   EXPECT_EQ(async::BlockOn(executor, engine.Run(MakeRecord("1"))), Outcome::kParked);
   EXPECT_EQ(Query("SELECT direction || ' ' || parked_from FROM saga"), "2 0");
   EXPECT_NE(Query("SELECT error FROM saga").find("down"), std::string::npos);
   Engine other(Options("other"), {Steps({{.name = "a", .action = Do("again")}})});
   other.StartRecovery({&executor});
-  absl::SleepFor(absl::Seconds(1));
+  absl::SleepFor(kShortLease + absl::Milliseconds(500));
   EXPECT_THAT(Journal(), ElementsAre("a", "a", "a", "a"));
 }
 

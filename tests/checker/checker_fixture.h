@@ -133,6 +133,7 @@ class CheckerTest : public testing::Test {
     redis::Options options;
     options.host = address.host;
     options.port = address.port;
+    options.connect_timeout = options.command_timeout = absl::Seconds(10);
     redis::Client client(options);
     const auto reply = client.Run(std::move(command));
     if (!reply.ok()) throw std::runtime_error(reply.status().ToString());

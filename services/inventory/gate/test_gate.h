@@ -23,6 +23,7 @@ class TestGate : public testing::Test {
     redis::Options options;
     options.host = address.host;
     options.port = address.port;
+    options.connect_timeout = options.command_timeout = absl::Seconds(10);
     return options;
   }
   std::string Name(const std::string& sku) const { return prefix + sku; }

@@ -26,6 +26,7 @@ class InventoryTest : public testing::Test {
     const TestAddress address = TestRedis();
     redis_options.host = address.host;
     redis_options.port = address.port;
+    redis_options.connect_timeout = redis_options.command_timeout = absl::Seconds(10);
   }
   static void TearDownTestSuite() { delete database; }
   std::string Name(const std::string& sku) const { return prefix + sku; }

@@ -28,6 +28,7 @@ redis::Options TestRedisOptions() {
   redis::Options options;
   options.host = address.host;
   options.port = address.port;
+  options.connect_timeout = options.command_timeout = absl::Seconds(10);
   return options;
 }
 

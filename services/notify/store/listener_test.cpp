@@ -60,7 +60,9 @@ TEST(Listener, HearsOfEveryUserAndComesBackAfterALostConnection) {
   ASSERT_TRUE(store.Apply(News(350, "first")).ok());
   EXPECT_TRUE(Eventually([&] { return count() == 350; })) << count();
 
-  database.Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test listener'");
+  database.Query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test listener'"
+      " AND datname = current_database()");
   ASSERT_TRUE(Eventually([&] { return gaps == 2; }));
   {
     std::lock_guard lock(mutex);

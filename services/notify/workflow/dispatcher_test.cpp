@@ -119,7 +119,9 @@ TEST_F(DispatcherTest, BadReceiversDelayNobody) {
   const std::vector<TestReceiver*> bad = {&hanging, &dripping, &failing, &closing, &redirecting};
   for (TestReceiver* receiver : bad) AddEndpoint("bert", receiver->url());
   AddEndpoint("anna", good.url());
-  Dispatcher dispatcher(options());
+  Dispatcher::Options patient = options();
+  patient.http.timeout = absl::Seconds(60);  // a request that hangs makes room for no other
+  Dispatcher dispatcher(patient);
   Tell("bert", 30);
   dispatcher.Wake();
   ASSERT_TRUE(Eventually([&] { return hanging.requests().size() >= 4; }));

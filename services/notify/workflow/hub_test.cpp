@@ -73,7 +73,7 @@ TEST(Hub, OnlyTheUsersOwnWakesCount) {
   hub.Tell({{"bert", 1}});
   const absl::Time start = absl::Now();
   EXPECT_FALSE(async::BlockOn(executor, WaitOn(*ticket)));
-  EXPECT_LT(absl::Now() - start, absl::Seconds(2)) << "a wait is bounded";
+  EXPECT_LT(absl::Now() - start, absl::Seconds(20)) << "a wait is bounded";
   hub.WakeAll();
   EXPECT_TRUE(async::BlockOn(executor, WaitOn(*ticket)));
 }

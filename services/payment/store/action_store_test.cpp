@@ -133,18 +133,18 @@ TEST_F(ActionStoreTest, AHotChargeIsRefundedInPartsAndSplit) {
 TEST_F(ActionStoreTest, WhatHasRunOutOfTimeIsFoundAndEnded) {
   const std::string user = User(100);
   const std::string held = NewOrder(), awaited = NewOrder(), later = NewOrder();
-  const absl::Time soon = absl::Now() + absl::Milliseconds(200);
-  Do(AuthorizeCommand{held, user, {"EUR", 40}, soon});
-  Do(AwaitCommand{awaited, user, {"EUR", 40}, soon, "ref-expiring"});
-  Do(AuthorizeCommand{later, user, {"EUR", 40}, kLater});
+  const absl::Time soon = clock_->Now() + absl::Seconds(2);
+  ASSERT_EQ(Do(AuthorizeCommand{held, user, {"EUR", 40}, soon}).outcome, Outcome::kDone);
+  ASSERT_EQ(Do(AwaitCommand{awaited, user, {"EUR", 40}, soon, "ref-expiring"}).outcome, Outcome::kDone);
+  ASSERT_EQ(Do(AuthorizeCommand{later, user, {"EUR", 40}, kLater}).outcome, Outcome::kDone);
   // By the caller's clock, whatever the database's says.
   EXPECT_TRUE(actions_.Expired(soon - absl::Milliseconds(1), 10)->empty());
   EXPECT_THAT(*actions_.Expired(soon, 10), testing::UnorderedElementsAre(held, awaited));
-  absl::SleepFor(soon - absl::Now());
+  ASSERT_TRUE(Eventually([&] { return clock_->Now() > soon; }));
   std::vector<Work::Told> told;
   const std::vector<Action> actions = {ExpireCommand{held}, ExpireCommand{awaited}, ExpireCommand{later}};
   ASSERT_TRUE(actions_.Apply(actions, &told).ok());
-  EXPECT_TRUE(actions_.Expired(absl::Now(), 10)->empty());
+  EXPECT_TRUE(actions_.Expired(clock_->Now(), 10)->empty());
   EXPECT_EQ(Balance(user), 60);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].notice, Notice::kExpired);
@@ -251,12 +251,14 @@ TEST_F(ActionStoreTest, AWordThatMeetsTheDeadlineOrAVoidIsTakenOrGoesBack) {
   constexpr int kOrders = 300;
   std::vector<std::string> orders;
   std::vector<Action> asks;
-  const absl::Time deadline = absl::Now() + absl::Milliseconds(600);
+  const absl::Time deadline = clock_->Now() + absl::Seconds(3);
   for (int i = 0; i < kOrders; ++i) {
     orders.push_back(NewOrder());
     asks.emplace_back(AwaitCommand{orders.back(), "guest", {"NOK", 10}, deadline, "ref-" + orders.back()});
   }
-  ASSERT_TRUE(actions_.Apply(asks, nullptr).ok());
+  const auto asked = actions_.Apply(asks, nullptr);
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  for (const ActionResult& result : *asked) ASSERT_EQ(result.outcome, Outcome::kDone);
   // Each store goes through the orders in an order of its own; every third one is voided.
   const auto run = [&](unsigned seed, const std::function<Action(int)>& make) {
     ActionStore store(database_->options(), {}, *clock_);
@@ -269,7 +271,7 @@ TEST_F(ActionStoreTest, AWordThatMeetsTheDeadlineOrAVoidIsTakenOrGoesBack) {
       ASSERT_TRUE(results.ok()) << results.status();
     }
   };
-  absl::SleepFor(deadline - absl::Milliseconds(200) - absl::Now());
+  absl::SleepFor(deadline - absl::Milliseconds(200) - clock_->Now());
   std::thread words([&] {
     run(1, [&](int n) -> Action { return CallbackCommand{"evt-" + orders[n], "ref-" + orders[n], true, {"NOK", 10}}; });
   });
@@ -277,7 +279,7 @@ TEST_F(ActionStoreTest, AWordThatMeetsTheDeadlineOrAVoidIsTakenOrGoesBack) {
     ActionStore store(database_->options(), {}, *clock_);
     for (int i = 0; i < 100; ++i) {
       std::vector<Action> expiries;
-      const std::vector<std::string> expired = *store.Expired(absl::Now(), 20);
+      const std::vector<std::string> expired = *store.Expired(clock_->Now(), 20);
       for (const std::string& order : expired) expiries.emplace_back(ExpireCommand{order});
       EXPECT_TRUE(store.Apply(expiries, nullptr).ok());
     }

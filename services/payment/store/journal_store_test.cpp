@@ -37,7 +37,8 @@ TEST_F(JournalStoreTest, EveryKindOfTamperingShowsAndIsLocated) {
   EXPECT_GE(intact->blocks, 3);
   EXPECT_EQ(intact->transfers, Query("SELECT count(*) FROM transfer"));
 
-  const std::string id = std::to_string(Query("SELECT min(transfer_id) + 2 FROM transfer"));
+  // The first: what else runs on the server decides how many the first block holds.
+  const std::string id = std::to_string(Query("SELECT min(transfer_id) FROM transfer"));
   const std::string row = "(SELECT * FROM transfer WHERE transfer_id = " + id + ")";
   struct Case {
     std::string tamper, undo;
