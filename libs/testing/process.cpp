@@ -24,7 +24,8 @@ namespace {
 // Nobody else who asks gets the port while this process lives, though its server may not have bound it yet, or may be
 // down between two lives.
 bool Claim(int port) {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("flotilla-test-ports-" + std::to_string(getuid()));
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("flotilla-test-ports-" + std::to_string(getuid()));
   std::filesystem::create_directories(folder);
   const int fd = open((folder / std::to_string(port)).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) throw std::runtime_error("cannot claim a port in " + folder.string() + ": " + std::strerror(errno));

@@ -47,7 +47,7 @@ TEST_F(BadInput, AnOrderCostsNoMoreThanCanBeCharged) {
   const auto before = Snapshot();
   for (const auto method : {order::v1::PAYMENT_METHOD_WALLET, order::v1::PAYMENT_METHOD_EXTERNAL}) {
     const Result result =
-        CreateOrder(*fleet->orders(), "user", "yachts-" + std::to_string(method), {{"yacht", 1001}}, 5000, method);
+        CreateOrder(*fleet->orders(), "user", "yachts-" + std::to_string(method), {{"yacht", 1001}}, 20000, method);
     EXPECT_EQ(result.reason, "INVALID_FIELD") << result;
     EXPECT_EQ(result.field, "items");
   }
@@ -99,8 +99,7 @@ TEST_F(BadInput, CreateOrderNamesTheField) {
     CreateOrderRequest request = Good();
     c.spoil(request);
     const Result result = Send(*stub, "user", request);
-    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
-        << c.name << ": " << result;
+    EXPECT_EQ(result.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << c.name << ": " << result;
     EXPECT_EQ(result.reason, "INVALID_FIELD") << c.name;
     EXPECT_EQ(result.field, c.field) << c.name;
   }
@@ -114,7 +113,7 @@ TEST_F(BadInput, NonUtf8IsRefused) {
   grpc::ByteBuffer request(&slice, 1);
   grpc::GenericStub stub(fleet->channel("order-1"));
   grpc::ClientContext context;
-  SetCall(context, "user", 5000);
+  SetCall(context, "user", 20000);
   grpc::CompletionQueue queue;
   auto call = stub.PrepareUnaryCall(&context, "/flotilla.order.v1.OrderService/CreateOrder", request, &queue);
   call->StartCall();
@@ -146,7 +145,7 @@ TEST_F(BadInput, NobodyIsRefused) {
 
 TEST_F(BadInput, ForeignOrderDoesNotExist) {
   auto stub = fleet->orders();
-  const Result mine = CreateOrder(*stub, "user", "mine", {{"good", 1}});
+  const Result mine = PlaceOrder(*stub, "user", "mine", {{"good", 1}});
   ASSERT_TRUE(mine.status.ok()) << mine;
   for (const Result& result :
        {GetOrder(*stub, "thief", mine.order.order_id()), CancelOrder(*stub, "thief", mine.order.order_id())}) {

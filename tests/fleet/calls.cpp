@@ -14,6 +14,7 @@
 #include "google/rpc/status.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "identity/signer.h"
+#include "testing/eventually.h"
 #include "testing/status.h"
 
 namespace flotilla::fleet {
@@ -132,6 +133,19 @@ Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user,
     item->set_quantity(quantity);
   }
   return Send(stub, user, request, timeout_ms);
+}
+
+Result PlaceOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
+                  const Items& items, order::v1::PaymentMethod method) {
+  Result result;
+  const auto ended = [&] {
+    result = CreateOrder(stub, user, key, items, kDefaultTimeoutMs, method);
+    const auto code = result.status.error_code();
+    return code != grpc::StatusCode::UNAVAILABLE && code != grpc::StatusCode::DEADLINE_EXCEEDED &&
+           (code != grpc::StatusCode::OK || result.order.state() != order::v1::ORDER_STATE_RESERVED);
+  };
+  Eventually(ended, absl::Minutes(1));
+  return result;
 }
 
 Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id) {

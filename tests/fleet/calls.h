@@ -31,13 +31,20 @@ void LogCallsTo(const std::string& path);
 void SignCallsWith(const std::filesystem::path& token_key);
 // With the authority of a folder that deploy/local/dev-ca has made; without TLS where it is empty.
 std::shared_ptr<grpc::ChannelCredentials> ClientCredentials(const std::filesystem::path& identity);
+
+// The services answer before, so that only a call without an answer meets it.
+inline constexpr int kDefaultTimeoutMs = 20000;
 using Items = std::vector<std::pair<std::string, std::int64_t>>;
 
 Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
-                   const Items& items, int timeout_ms = 5000,
+                   const Items& items, int timeout_ms = kDefaultTimeoutMs,
                    order::v1::PaymentMethod method = order::v1::PAYMENT_METHOD_WALLET);
+// As a client that wants to know how its order ends: asks again by the same key for a minute while the service cannot
+// be reached, does not answer in time, or has only reserved. What was answered last.
+Result PlaceOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
+                  const Items& items, order::v1::PaymentMethod method = order::v1::PAYMENT_METHOD_WALLET);
 Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const order::v1::CreateOrderRequest& request,
-            int timeout_ms = 5000);
+            int timeout_ms = kDefaultTimeoutMs);
 Result CancelOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
 
 struct Refund {
@@ -48,7 +55,7 @@ struct Refund {
   std::string owner = {};  // empty: the caller
 };
 Result RefundOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id,
-                   const Refund& refund, int timeout_ms = 5000);
+                   const Refund& refund, int timeout_ms = kDefaultTimeoutMs);
 Result GetOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& order_id);
 // The parts of an error that programs read.
 Result Explain(const grpc::Status& status);
@@ -58,7 +65,7 @@ void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_
 //   Call(*fleet.payments(), &PaymentService::Stub::Deposit, "", request, &response);
 template <class Stub, class Request, class Response>
 Result Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-            const std::string& user, const Request& request, Response* response, int timeout_ms = 5000) {
+            const std::string& user, const Request& request, Response* response, int timeout_ms = kDefaultTimeoutMs) {
   grpc::ClientContext context;
   SetCall(context, user, timeout_ms);
   return Explain((stub.*method)(&context, request, response));

@@ -250,7 +250,7 @@ TEST_F(Failpoint, AnEndWhoseAnswerWasLostIsKnown) {
   fleet->Kill("order-1");
   fleet->Restart("order-1", {"--failpoints=saga.create.finish.after=lost@1"});
   fleet->WaitServing("order-1");
-  const Result result = CreateOrder(*fleet->orders(), "load-user0", "lost-end", {{"load0", 1}}, 10000);
+  const Result result = PlaceOrder(*fleet->orders(), "load-user0", "lost-end", {{"load0", 1}});
   ASSERT_EQ(result.order.state(), order::v1::ORDER_STATE_PAID) << result;
   order::v1::GetSagaRequest request;
   request.set_type("create");

@@ -1,19 +1,20 @@
 // Crashes and outages under load: calls go on or fail cleanly, and afterwards every promise holds.
 #include <chrono>
+#include <iostream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "fleet/fleet.h"
 #include "fleet/load.h"
+#include "fleet/stall_watch.h"
 #include "gtest/gtest.h"
 #include "testing/eventually.h"
 
 namespace flotilla::fleet {
 namespace {
 
-using order::v1::ORDER_STATE_CANCELLED;
 using order::v1::ORDER_STATE_PAID;
-using std::chrono::steady_clock;
+using order::v1::ORDER_STATE_RESERVED;
 
 TEST(Fault, KilledOrderServiceFinishesItsSagasAfterRestart) {
   Fleet fleet;
@@ -42,37 +43,44 @@ TEST(Fault, KilledInventoryAndPaymentLoseNothing) {
   EXPECT_EQ(fleet.Check(), "");
 }
 
-TEST(Fault, CallsGoOnWhileInstancesJoinAndLeave) {
+// How many calls failed.
+int JoinAndLeave() {
   Fleet fleet;
   fleet.StartAll();
   Load::Prepare(fleet, 16);
-  Load load(fleet, {"order-1"}, 16);
+  Load load(fleet, {"order-1"}, 16, 10000);
   const std::string second = fleet.Start("inventory");
   const std::string other = fleet.Start("payment");
   fleet.WaitServing(second);
   fleet.WaitServing(other);
-  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_TRUE(Eventually([&] { return fleet.Listed("inventory") == 2 && fleet.Listed("payment") == 2; }));
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // order is told
   for (const char* leaver : {"inventory-1", "payment-1"}) {
     fleet.process(leaver).Signal(SIGTERM);
     EXPECT_EQ(fleet.process(leaver).Wait(30), 0) << leaver;
     EXPECT_TRUE(load.Progresses()) << leaver;
   }
-  // A leaver that deregisters and drains costs no call.
-  EXPECT_EQ(load.failed(), 0);
+  const int failed = load.failed();
   load.Stop();
+  if (failed > 0) std::cout << failed << " calls failed:" << load.failures() << "\n";
   EXPECT_EQ(fleet.Check(), "");
+  return failed;
 }
 
-TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
+// A leaver that deregisters and drains costs no call.
+TEST(Fault, CallsGoOnWhileInstancesJoinAndLeave) { ExpectNoneFails(JoinAndLeave); }
+
+int LoseEtcd() {
   Fleet fleet;
   fleet.StartAll();
   Load::Prepare(fleet, 16);
-  Load load(fleet, {"order-1"}, 16);
-  ASSERT_TRUE(load.Progresses());
+  Load load(fleet, {"order-1"}, 16, 10000);
+  EXPECT_TRUE(load.Progresses());
   fleet.StopServer("etcd");
   std::this_thread::sleep_for(std::chrono::seconds(12));  // longer than a lease
   EXPECT_TRUE(load.Progresses());
-  EXPECT_EQ(load.failed(), 0);
+  const int failed = load.failed();
+  if (failed > 0) std::cout << failed << " calls failed:" << load.failures() << "\n";
   fleet.StartServer("etcd");
   // The first instances leave, so what is known from before the outage is worthless.
   const std::string second = fleet.Start("inventory");
@@ -82,7 +90,10 @@ TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) {
   EXPECT_TRUE(load.Progresses());
   load.Stop();
   EXPECT_EQ(fleet.Check(), "");
+  return failed;
 }
+
+TEST(Fault, CallsGoOnWithoutEtcdAndItIsUsedAgainAfterwards) { ExpectNoneFails(LoseEtcd); }
 
 TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   Fleet fleet;
@@ -90,35 +101,35 @@ TEST(Fault, DependencyThatIsDownGivesUnavailableInTime) {
   fleet.PutSku("down", 10, 100);
   fleet.OpenWallet("dora", 1000);
   auto stub = fleet.orders();
-  ASSERT_EQ(CreateOrder(*stub, "dora", "warm", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
+  ASSERT_EQ(PlaceOrder(*stub, "dora", "warm", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
 
   fleet.Kill("inventory-1");
-  auto start = steady_clock::now();
-  const Result result = CreateOrder(*stub, "dora", "k1", {{"down", 1}}, 3000);
+  // Before the client's deadline, which would be another code.
+  const Result result = CreateOrder(*stub, "dora", "k1", {{"down", 1}}, 10000);
   EXPECT_EQ(result.status.error_code(), grpc::StatusCode::UNAVAILABLE) << result;
-  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(3));
   fleet.Restart("inventory-1");
   fleet.WaitServing("inventory-1");
+  // Order has found it again.
+  ASSERT_EQ(PlaceOrder(*stub, "dora", "k1", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
 
   // With payment away the order stands reserved and goes on by itself when payment is back.
   fleet.Kill("payment-1");
-  start = steady_clock::now();
-  const Result waiting = CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000);
-  EXPECT_LT(steady_clock::now() - start, std::chrono::milliseconds(3500));
+  const Result waiting = CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 10000);
+  EXPECT_TRUE(waiting.status.ok()) << waiting;
+  EXPECT_EQ(waiting.order.state(), ORDER_STATE_RESERVED);
   fleet.Restart("payment-1");
   fleet.WaitServing("payment-1");
-  EXPECT_TRUE(Eventually(
-      [&] { return CreateOrder(*stub, "dora", "k2", {{"down", 1}}, 3000).order.state() == ORDER_STATE_PAID; },
-      absl::Seconds(30)))
-      << waiting;
+  EXPECT_EQ(PlaceOrder(*stub, "dora", "k2", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
 
   // Redis is only the gate: without it SQL decides.
   fleet.StopServer("redis");
-  EXPECT_EQ(CreateOrder(*stub, "dora", "k3", {{"down", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+  EXPECT_TRUE(CreateOrder(*stub, "dora", "k3", {{"down", 1}}).status.ok());
+  EXPECT_EQ(PlaceOrder(*stub, "dora", "k3", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
   fleet.StartServer("redis");
   // NATS away: orders go on, events wait.
   fleet.StopServer("nats");
-  EXPECT_EQ(CreateOrder(*stub, "dora", "k4", {{"down", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+  EXPECT_TRUE(CreateOrder(*stub, "dora", "k4", {{"down", 1}}).status.ok());
+  EXPECT_EQ(PlaceOrder(*stub, "dora", "k4", {{"down", 1}}).order.state(), ORDER_STATE_PAID);
   fleet.StartServer("nats");
   EXPECT_EQ(fleet.Check(), "");
 }
@@ -130,10 +141,10 @@ TEST(Fault, EventsThatNatsForgotAreHandledAllTheSame) {
   fleet.PutSku("forget", 1, 100);
   fleet.OpenWallet("nora", 1000);
   auto stub = fleet.orders();
-  ASSERT_EQ(CreateOrder(*stub, "nora", "before", {{"forget", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+  ASSERT_EQ(PlaceOrder(*stub, "nora", "before", {{"forget", 1}}).order.state(), ORDER_STATE_PAID);
   fleet.Kill("notify-1");
   for (int i = 0; i < 20; ++i) {
-    ASSERT_EQ(CreateOrder(*stub, "nora", absl::StrCat("k", i), {{"forget", 1}}, 5000).order.state(), ORDER_STATE_PAID);
+    ASSERT_EQ(PlaceOrder(*stub, "nora", absl::StrCat("k", i), {{"forget", 1}}).order.state(), ORDER_STATE_PAID);
   }
   const std::int64_t events = fleet.Query("order", "SELECT count(*) FROM event");
   ASSERT_TRUE(fleet.WaitForQuery("order", "SELECT published FROM relay_cursor", events, 30));
@@ -156,9 +167,12 @@ TEST(Fault, RedisThatLostEverythingIsHealedFromSql) {
       fleet.StopServer("redis");
       fleet.StartServer("redis");
     }
-    EXPECT_EQ(CreateOrder(*stub, "flo", "k" + std::to_string(i), {{"flush", 1}}).order.state(), ORDER_STATE_PAID) << i;
+    const std::string key = "k" + std::to_string(i);
+    const Result first = CreateOrder(*stub, "flo", key, {{"flush", 1}});
+    EXPECT_TRUE(first.status.ok()) << i << ": " << first;
+    EXPECT_EQ(PlaceOrder(*stub, "flo", key, {{"flush", 1}}).order.state(), ORDER_STATE_PAID) << i;
   }
-  EXPECT_EQ(CreateOrder(*stub, "flo", "one-more", {{"flush", 1}}).reason, "OUT_OF_STOCK");
+  EXPECT_EQ(PlaceOrder(*stub, "flo", "one-more", {{"flush", 1}}).reason, "OUT_OF_STOCK");
   EXPECT_EQ(fleet.Check(), "");
 }
 
@@ -173,9 +187,7 @@ TEST(Fault, ServicesWaitForTheirDependenciesInAnyOrder) {
   for (const char* name : {"order-1", "notify-1", "payment-1", "inventory-1"}) fleet.WaitServing(name);
   fleet.PutSku("late", 1, 10);
   fleet.OpenWallet("lara", 10);
-  EXPECT_TRUE(Eventually(
-      [&] { return CreateOrder(*fleet.orders(), "lara", "k", {{"late", 1}}).order.state() == ORDER_STATE_PAID; },
-      absl::Seconds(20)));
+  EXPECT_EQ(PlaceOrder(*fleet.orders(), "lara", "k", {{"late", 1}}).order.state(), ORDER_STATE_PAID);
   EXPECT_EQ(fleet.Check(), "");
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <pqxx/pqxx>
@@ -16,6 +17,8 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "identity/signer.h"
+#include "registry/endpoint_value.h"
+#include "registry/etcd.h"
 #include "testing/environment.h"
 #include "testing/eventually.h"
 
@@ -65,11 +68,15 @@ Fleet::Fleet(FleetOptions options) : options_(std::move(options)) {
   }
   for (const char* server : {"redis", "etcd", "etcd-peer", "nats"}) ports_[server] = FreePort();
   for (const char* server : {"redis", "etcd", "nats"}) StartServer(server);
+  // Services that cannot register yet would try again only after a while.
+  if (!Eventually([this] { return Addresses("").ok(); }, absl::Seconds(60))) {
+    throw std::runtime_error("etcd does not answer:\n" + Log("etcd"));
+  }
 }
 
 Fleet::~Fleet() {
   processes_.clear();
-  if (keep_logs_ || testing::Test::HasFailure()) {
+  if (keep_logs_ || testing::UnitTest::GetInstance()->Failed()) {
     std::cerr << "logs of the failed fleet: " << folder_ << "\n";
   } else {
     std::filesystem::remove_all(folder_);
@@ -128,7 +135,12 @@ std::string Fleet::ServiceUri(const std::string& service) const {
 std::string Fleet::Start(const std::string& service, std::vector<std::string> flags,
                          std::map<std::string, std::string> environment) {
   const std::string name = absl::StrCat(service, "-", ++counters_[service]);
-  Instance instance{service, FreePort(), {options_.bin + "/flotilla-" + service}, std::move(environment)};
+  Instance instance{service, FreePort(), "", {options_.bin + "/flotilla-" + service}, std::move(environment)};
+  instance.advertised = absl::StrCat("127.0.0.1:", instance.port);
+  for (const std::string& flag : flags) {
+    if (const std::string option = "--advertise="; flag.starts_with(option))
+      instance.advertised = flag.substr(option.size());
+  }
   instance.command.insert(
       instance.command.end(),
       {absl::StrCat("--listen=127.0.0.1:", instance.port), "--metrics_listen=127.0.0.1:0",
@@ -220,6 +232,29 @@ void Fleet::WaitServing(const std::string& instance, int seconds) {
   if (!Eventually(serving, absl::Seconds(seconds))) {
     throw std::runtime_error(instance + " is not serving:\n" + process(instance).Output());
   }
+  const Instance& started = instances_.at(instance);
+  const auto findable = [&] {
+    if (!process("etcd").alive()) return true;
+    const auto addresses = Addresses(started.service);
+    return addresses.ok() && std::find(addresses->begin(), addresses->end(), started.advertised) != addresses->end();
+  };
+  if (!Eventually(findable, absl::Seconds(seconds))) {
+    throw std::runtime_error(instance + " is not in etcd:\n" + process(instance).Output());
+  }
+}
+
+int Fleet::Listed(const std::string& service) const {
+  const auto addresses = Addresses(service);
+  return addresses.ok() ? static_cast<int>(addresses->size()) : -1;
+}
+
+absl::StatusOr<std::vector<std::string>> Fleet::Addresses(const std::string& service) const {
+  registry::Etcd etcd(absl::StrCat("127.0.0.1:", port("etcd")));
+  const auto list = etcd.List(absl::StrCat("/flotilla/services/", service, service.empty() ? "" : "/"));
+  if (!list.ok()) return list.status();
+  std::vector<std::string> addresses;
+  for (const auto& kv : list->kvs()) addresses.push_back(registry::AddressIn(kv.value()));
+  return addresses;
 }
 
 void Fleet::StartAll(int instances) {

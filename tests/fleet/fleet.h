@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "fleet/calls.h"
 #include "fleet/proxy.h"
 #include "flotilla/inventory/v1/inventory_service.grpc.pb.h"
@@ -39,14 +40,17 @@ class Fleet {
   explicit Fleet(FleetOptions options = {});
   ~Fleet();
 
-  void StartAll(int instances = 1);  // so many of each service; waits until all are serving
+  void StartAll(int instances = 1);  // so many of each service; waits for all as WaitServing does
 
   // Starts another instance of a service and returns its name ("order-2"); the first is "order-1".
   std::string Start(const std::string& service, std::vector<std::string> flags = {},
                     std::map<std::string, std::string> environment = {});
   // The same, to be reached by the others through the proxy alone.
   std::string StartBehind(Proxy& proxy, const std::string& service, std::vector<std::string> flags = {});
-  void WaitServing(const std::string& instance, int seconds = 30);
+  // And until the others can find it in etcd, unless that is stopped.
+  void WaitServing(const std::string& instance, int seconds = 60);
+  // So many instances of a service are known to etcd; -1 where it does not answer.
+  int Listed(const std::string& service) const;
   // Starts a stopped or killed instance again on its old port, with these flags more than it was first started with.
   void Restart(const std::string& instance, std::vector<std::string> flags = {});
   void Kill(const std::string& instance);  // SIGKILL
@@ -97,9 +101,12 @@ class Fleet {
   struct Instance {
     std::string service;
     int port;
+    std::string advertised;  // host:port
     std::vector<std::string> command;
     std::map<std::string, std::string> environment;
   };
+  // Of a service's instances, or of all where it is empty, as etcd lists them.
+  absl::StatusOr<std::vector<std::string>> Addresses(const std::string& service) const;
   std::vector<std::string> IdentityFlags(const std::string& service) const;
   std::string ServiceUri(const std::string& service) const;  // as the service's own role
   std::string call_log() const { return (folder_ / "calls.jsonl").string(); }

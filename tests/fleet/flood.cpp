@@ -138,6 +138,7 @@ void Flood::Take(Call* raw, absl::Time start, Answers& answers) {
   const std::unique_ptr<Call> call(raw);
   const absl::Time now = absl::Now();
   ++answers.answered;
+  answers.slowest = std::max(answers.slowest, now - call->sent);
   std::string outcome = Name(call->status.error_code());
   Result result{call->status, "", "", {}};
   if (!call->status.ok()) {

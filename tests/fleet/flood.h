@@ -35,6 +35,7 @@ struct Answers {
   std::int64_t sent = 0, answered = 0;
   std::map<std::string, std::int64_t> by_outcome;  // "OK", "RESOURCE_EXHAUSTED OVERLOADED", "UNAVAILABLE" ...
   std::int64_t shed = 0, shed_without_delay = 0;   // RESOURCE_EXHAUSTED; of these without RetryInfo
+  absl::Duration slowest;                          // of all answers
   std::vector<Second> seconds;
   // OK a second, over those seconds that were sent in.
   double Rate() const;

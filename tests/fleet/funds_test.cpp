@@ -32,11 +32,12 @@ void PayExternally(Fleet& fleet, std::atomic<bool>& stop, std::atomic<int>& paid
     Result created;
     const auto create = [&] {
       created = CreateOrder(*orders, "exa", key, {{"external", 1}}, 2000, order::v1::PAYMENT_METHOD_EXTERNAL);
-      return created.status.ok();
+      // Reserved only, it has none yet.
+      return created.status.ok() && !created.order.payment_reference().empty();
     };
     ASSERT_TRUE(Eventually(create, absl::Seconds(90))) << created;
     const std::string id = created.order.order_id();
-    provider.Storm(created.order.payment_reference(), 70, static_cast<unsigned>(n));
+    ASSERT_EQ(provider.Storm(created.order.payment_reference(), 70, static_cast<unsigned>(n)), "") << created;
     const auto is_paid = [&] { return GetOrder(*orders, "exa", id).order.state() == ORDER_STATE_PAID; };
     ASSERT_TRUE(Eventually(is_paid, absl::Seconds(90))) << id;
     if (n % 2 == 0) {

@@ -80,7 +80,7 @@ class Identity : public testing::Test {
   static std::string Try(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                          const Metadata& metadata, const Request& request, Response* response) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
     const Result result = Explain((stub.*method)(&context, request, response));
     if (result.status.ok()) return "";
@@ -100,7 +100,7 @@ class Identity : public testing::Test {
 };
 
 TEST_F(Identity, AnOrderIsPaidAndSeenByItsUserAlone) {
-  const Result paid = CreateOrder(*fleet->orders(), "alice", "first", {{"sku", 2}});
+  const Result paid = PlaceOrder(*fleet->orders(), "alice", "first", {{"sku", 2}});
   ASSERT_TRUE(paid.status.ok()) << paid;
   EXPECT_EQ(paid.order.state(), order::v1::ORDER_STATE_PAID);
   const std::string id = paid.order.order_id();
@@ -127,7 +127,7 @@ TEST_F(Identity, AnOrderIsPaidAndSeenByItsUserAlone) {
 }
 
 TEST_F(Identity, OperatorsAloneRefund) {
-  const Result paid = CreateOrder(*fleet->orders(), "alice", "refunded", {{"sku", 2}});
+  const Result paid = PlaceOrder(*fleet->orders(), "alice", "refunded", {{"sku", 2}});
   ASSERT_EQ(paid.order.state(), order::v1::ORDER_STATE_PAID);
   const std::string id = paid.order.order_id();
   const auto refund = [&](const char* caller, const char* owner) {

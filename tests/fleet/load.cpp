@@ -30,8 +30,17 @@ void Load::Stop() {
   threads_.clear();
 }
 
-bool Load::Progresses(int more) const {
-  return Eventually([this, goal = ended() + more] { return ended() >= goal; }, absl::Seconds(90));
+testing::AssertionResult Load::Progresses(int more) const {
+  const int before = ended();
+  if (Eventually([&] { return ended() >= before + more; }, absl::Seconds(90))) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << ended() - before << " of " << more << " orders; calls failed:" << failures();
+}
+
+std::string Load::failures() const {
+  const std::lock_guard lock(mutex_);
+  std::string lines;
+  for (const auto& [reason, count] : reasons_) absl::StrAppend(&lines, "\n", count, " times ", reason);
+  return lines;
 }
 
 void Load::Buy(int buyer, int timeout_ms) {
@@ -52,6 +61,10 @@ void Load::Buy(int buyer, int timeout_ms) {
         break;
       }
       ++failed_;
+      {
+        const std::lock_guard lock(mutex_);
+        ++reasons_[absl::StrCat("code ", result.status.error_code(), " ", result.reason)];
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "fleet/fleet.h"
+#include "gtest/gtest.h"
 
 namespace flotilla::fleet {
 
@@ -29,8 +32,9 @@ class Load {
 
   int ended() const { return paid_ + cancelled_; }
   int failed() const { return failed_; }
-  // True once `more` further orders have ended; false where they have not within 90 s.
-  bool Progresses(int more = 100) const;
+  std::string failures() const;  // how often each reason, a line each
+  // True once `more` further orders have ended; where they have not within 90 s it says why calls failed.
+  testing::AssertionResult Progresses(int more = 100) const;
 
  private:
   void Buy(int buyer, int timeout_ms);
@@ -43,6 +47,8 @@ class Load {
   const int number_;  // keys of one load are not those of another
   std::atomic<bool> stop_ = false;
   std::atomic<int> paid_ = 0, cancelled_ = 0, failed_ = 0;
+  mutable std::mutex mutex_;
+  std::map<std::string, int> reasons_;  // of failed calls
   std::vector<std::thread> threads_;
 };
 

@@ -43,7 +43,7 @@ TEST(Logs, NameNoUserAndNoSecret) {
 
   // Orders that are paid, refused, refunded, left unpaid; calls that are wrong.
   const auto orders = fleet.orders();
-  const Result paid = CreateOrder(*orders, kUser, kKey, {{"sku", 2}});
+  const Result paid = PlaceOrder(*orders, kUser, kKey, {{"sku", 2}});
   ASSERT_TRUE(paid.status.ok());
   EXPECT_TRUE(RefundOrder(*orders, kUser, paid.order.order_id(), {.refund_id = kKey}).status.ok());
   CreateOrder(*orders, kPoor, kKey, {{"sku", 1}});
@@ -51,7 +51,7 @@ TEST(Logs, NameNoUserAndNoSecret) {
   EXPECT_FALSE(CreateOrder(*orders, kUser, "", {{"sku", -1}}).status.ok());
   EXPECT_FALSE(GetOrder(*orders, kPoor, paid.order.order_id()).status.ok());
   const Result external =
-      CreateOrder(*orders, kUser, absl::StrCat(kKey, "-2"), {{"sku", 1}}, 5000, order::v1::PAYMENT_METHOD_EXTERNAL);
+      PlaceOrder(*orders, kUser, absl::StrCat(kKey, "-2"), {{"sku", 1}}, order::v1::PAYMENT_METHOD_EXTERNAL);
   Provider provider(fleet.payments(), kProviderSecret);
   EXPECT_NE(provider.Forge({.event_id = "e1", .reference = external.order.payment_reference(), .amount = 10}), "");
   EXPECT_NE(provider.Send({.event_id = "e2", .reference = external.order.payment_reference(), .amount = 9}), "");

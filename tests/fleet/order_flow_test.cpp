@@ -36,7 +36,7 @@ TEST_F(OrderFlow, PaidOrderMovesStockAndMoneyAndTellsTheUser) {
   fleet->PutSku("paid-b", 100, 10);
   fleet->OpenWallet("paula", 10000);
   auto stub = fleet->orders();
-  const Result result = CreateOrder(*stub, "paula", "k1", {{"paid-a", 2}, {"paid-b", 3}});
+  const Result result = PlaceOrder(*stub, "paula", "k1", {{"paid-a", 2}, {"paid-b", 3}});
   ASSERT_TRUE(result.status.ok()) << result;
   EXPECT_EQ(result.order.state(), ORDER_STATE_PAID);
   EXPECT_EQ(result.order.total().minor_units(), 2 * 250 + 3 * 100);
@@ -48,7 +48,7 @@ TEST_F(OrderFlow, PaidOrderMovesStockAndMoneyAndTellsTheUser) {
   EXPECT_EQ(fleet->Stock("paid-a").sold(), 2);
 
   grpc::ClientContext context;
-  SetCall(context, "paula", 10000);
+  SetCall(context, "paula", 20000);
   auto stream = fleet->notifications()->Subscribe(&context, {});
   std::vector<std::string> types;
   notify::v1::SubscribeResponse response;
@@ -69,7 +69,7 @@ TEST_F(OrderFlow, LiveSubscriberIsToldOfANewOrder) {
   fleet->PutSku("live", 1, 10);
   fleet->OpenWallet("livia", 10);
   grpc::ClientContext context;
-  SetCall(context, "livia", 10000);
+  SetCall(context, "livia", 20000);
   auto stream = fleet->notifications()->Subscribe(&context, {});
   ASSERT_TRUE(CreateOrder(*fleet->orders(), "livia", "k", {{"live", 1}}).status.ok());
   notify::v1::SubscribeResponse response;
@@ -91,14 +91,14 @@ TEST_F(OrderFlow, SoldOutWritesNothing) {
   EXPECT_EQ(fleet->Query("order", "SELECT count(*) FROM orders"), rows);
   EXPECT_EQ(fleet->Stock("scarce").available(), 1);
   // A refusal doesn't spend the key.
-  EXPECT_EQ(CreateOrder(*fleet->orders(), "sam", "k", {{"scarce", 1}}).order.state(), ORDER_STATE_PAID);
+  EXPECT_EQ(PlaceOrder(*fleet->orders(), "sam", "k", {{"scarce", 1}}).order.state(), ORDER_STATE_PAID);
 }
 
 TEST_F(OrderFlow, RefusedChargeGivesTheStockBack) {
   fleet->PutSku("dear", 5000, 3);
   fleet->OpenWallet("poor", 4999);
   auto stub = fleet->orders();
-  const Result result = CreateOrder(*stub, "poor", "k", {{"dear", 1}});
+  const Result result = PlaceOrder(*stub, "poor", "k", {{"dear", 1}});
   ASSERT_TRUE(result.status.ok()) << result;
   EXPECT_EQ(result.order.state(), ORDER_STATE_CANCELLED);
   EXPECT_EQ(result.order.cancel_reason(), "INSUFFICIENT_FUNDS");
@@ -112,7 +112,7 @@ TEST_F(OrderFlow, RefusedChargeGivesTheStockBack) {
 
 TEST_F(OrderFlow, UserWithoutWalletIsCompensatedToo) {
   fleet->PutSku("nowallet", 5, 3);
-  const Result result = CreateOrder(*fleet->orders(), "walletless", "k", {{"nowallet", 1}});
+  const Result result = PlaceOrder(*fleet->orders(), "walletless", "k", {{"nowallet", 1}});
   ASSERT_TRUE(result.status.ok()) << result;
   EXPECT_EQ(result.order.state(), ORDER_STATE_CANCELLED);
   EXPECT_EQ(result.order.cancel_reason(), "UNKNOWN_ACCOUNT");
@@ -123,7 +123,7 @@ TEST_F(OrderFlow, SameKeySameReplyOtherBodyRefused) {
   fleet->PutSku("twice", 10, 100);
   fleet->OpenWallet("ida", 1000);
   auto stub = fleet->orders();
-  const Result first = CreateOrder(*stub, "ida", "key", {{"twice", 1}});
+  const Result first = PlaceOrder(*stub, "ida", "key", {{"twice", 1}});
   const Result second = CreateOrder(*stub, "ida", "key", {{"twice", 1}});
   ASSERT_TRUE(second.status.ok()) << second;
   EXPECT_EQ(second.order.SerializeAsString(), first.order.SerializeAsString());
@@ -134,7 +134,7 @@ TEST_F(OrderFlow, SameKeySameReplyOtherBodyRefused) {
   EXPECT_EQ(fleet->Stock("twice").available(), 99);
   // Another user's key is another key.
   fleet->OpenWallet("ivo", 1000);
-  EXPECT_NE(CreateOrder(*stub, "ivo", "key", {{"twice", 1}}).order.order_id(), first.order.order_id());
+  EXPECT_NE(PlaceOrder(*stub, "ivo", "key", {{"twice", 1}}).order.order_id(), first.order.order_id());
 }
 
 TEST_F(OrderFlow, SameKeyAtOnceIsOneOrder) {
@@ -146,6 +146,7 @@ TEST_F(OrderFlow, SameKeyAtOnceIsOneOrder) {
     threads.emplace_back([&result] { result = CreateOrder(*fleet->orders(), "bert", "same", {{"burst", 1}}); });
   }
   for (auto& thread : threads) thread.join();
+  PlaceOrder(*fleet->orders(), "bert", "same", {{"burst", 1}});
   std::set<std::string> ids;
   for (auto& result : results) {
     EXPECT_TRUE(result.status.ok()) << result;
@@ -165,7 +166,7 @@ TEST_F(OrderFlow, TwoHundredBuyersForTwentyUnits) {
     threads.emplace_back([&] {
       auto stub = fleet->orders();
       for (int i = next++; i < 200; i = next++) {
-        const Result result = CreateOrder(*stub, "buyer" + std::to_string(i), "k", {{"rare", 1}});
+        const Result result = PlaceOrder(*stub, "buyer" + std::to_string(i), "k", {{"rare", 1}});
         if (result.status.ok() && result.order.state() == ORDER_STATE_PAID) {
           ++paid;
         } else if (result.reason == "OUT_OF_STOCK") {
@@ -187,7 +188,7 @@ TEST_F(OrderFlow, CancelGivesStockAndMoneyBackOnce) {
   fleet->PutSku("undo", 100, 5);
   fleet->OpenWallet("uma", 1000);
   auto stub = fleet->orders();
-  const Result paid = CreateOrder(*stub, "uma", "k", {{"undo", 2}});
+  const Result paid = PlaceOrder(*stub, "uma", "k", {{"undo", 2}});
   ASSERT_EQ(paid.order.state(), ORDER_STATE_PAID);
   const Result cancelled = CancelOrder(*stub, "uma", paid.order.order_id());
   ASSERT_TRUE(cancelled.status.ok()) << cancelled;
@@ -206,12 +207,12 @@ TEST_F(OrderFlow, ListPagesNewestFirst) {
   auto stub = fleet->orders();
   std::vector<std::string> placed;
   for (int i = 0; i < 5; ++i)
-    placed.push_back(CreateOrder(*stub, "lisa", "k" + std::to_string(i), {{"list", 1}}).order.order_id());
+    placed.push_back(PlaceOrder(*stub, "lisa", "k" + std::to_string(i), {{"list", 1}}).order.order_id());
   std::vector<std::string> listed;
   std::string token;
   do {
     grpc::ClientContext context;
-    SetCall(context, "lisa", 5000);
+    SetCall(context, "lisa", 20000);
     order::v1::ListOrdersRequest request;
     request.set_page_size(2);
     request.set_page_token(token);
@@ -228,9 +229,9 @@ TEST_F(OrderFlow, WatchEndsWithTheFinalState) {
   fleet->PutSku("watch", 1, 10);
   fleet->OpenWallet("walt", 100);
   auto stub = fleet->orders();
-  const Result paid = CreateOrder(*stub, "walt", "k", {{"watch", 1}});
+  const Result paid = PlaceOrder(*stub, "walt", "k", {{"watch", 1}});
   grpc::ClientContext context;
-  SetCall(context, "walt", 5000);
+  SetCall(context, "walt", 20000);
   order::v1::WatchOrderRequest request;
   request.set_order_id(paid.order.order_id());
   auto stream = stub->WatchOrder(&context, request);
@@ -249,8 +250,8 @@ TEST(Watch, ChangesByOneInstanceReachTheWatchersOfAnother) {
   fleet.PutSku("push", 1, 100);
   fleet.OpenWallet("wilma", 100);
   auto here = fleet.orders(), there = fleet.orders(second);
-  const Result first = CreateOrder(*here, "wilma", "k1", {{"push", 1}});
-  const Result other = CreateOrder(*here, "wilma", "k2", {{"push", 1}});
+  const Result first = PlaceOrder(*here, "wilma", "k1", {{"push", 1}});
+  const Result other = PlaceOrder(*here, "wilma", "k2", {{"push", 1}});
   ASSERT_EQ(first.order.state(), ORDER_STATE_PAID);
 
   grpc::ClientContext context;

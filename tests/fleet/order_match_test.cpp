@@ -29,7 +29,7 @@ class OrderMatch : public testing::Test {
     fleet.OpenWallet("sue", 100'000);
   }
   order::v1::Order Create(const std::string& key, order::v1::PaymentMethod method = order::v1::PAYMENT_METHOD_WALLET) {
-    const Result result = CreateOrder(*fleet.orders(), "sue", key, {{"thing", 2}}, 8000, method);
+    const Result result = PlaceOrder(*fleet.orders(), "sue", key, {{"thing", 2}}, method);
     EXPECT_TRUE(result.status.ok()) << result;
     return result.order;
   }

@@ -19,7 +19,7 @@ class OverduePayment : public testing::Test {
  protected:
   OverduePayment() {
     for (const char* service : {"inventory", "notify"}) fleet.Start(service);
-    for (int i = 0; i < 2; ++i) fleet.Start("order", {"--payment_window=3s", "--reservation_hold=40s"});
+    for (int i = 0; i < 2; ++i) fleet.Start("order", {"--payment_window=20s", "--reservation_hold=40s"});
     fleet.Start("payment", {"--provider_secrets=secret"});
     for (const char* instance : {"inventory-1", "notify-1", "order-1", "order-2", "payment-1"}) {
       fleet.WaitServing(instance);
@@ -27,8 +27,7 @@ class OverduePayment : public testing::Test {
     fleet.PutSku("thing", 100, 1000);
   }
   order::v1::Order Create(const std::string& key) {
-    const Result result =
-        CreateOrder(*fleet.orders(), "olive", key, {{"thing", 1}}, 8000, order::v1::PAYMENT_METHOD_EXTERNAL);
+    const Result result = PlaceOrder(*fleet.orders(), "olive", key, {{"thing", 1}}, order::v1::PAYMENT_METHOD_EXTERNAL);
     EXPECT_EQ(result.order.state(), ORDER_STATE_AWAITING_PAYMENT) << result;
     return result.order;
   }
@@ -41,7 +40,7 @@ class OverduePayment : public testing::Test {
   }
   bool Becomes(const order::v1::Order& order, order::v1::OrderState state) {
     return Eventually([&] { return GetOrder(*fleet.orders(), "olive", order.order_id()).order.state() == state; },
-                      absl::Seconds(60));
+                      absl::Seconds(120));
   }
   // Restarts payment with NATS, as if that had taken everything up to a snapshot.
   void SetPublished(const std::string& snapshot) {
@@ -60,7 +59,7 @@ TEST_F(OverduePayment, EveryOrderEndsThoughNatsForgetsTheWords) {
   fleet.StopServer("nats");
   ASSERT_EQ(Say(paid, true), "");
   ASSERT_EQ(Say(failed, false), "");
-  ASSERT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM event", 3, 60));
+  ASSERT_TRUE(fleet.WaitForQuery("payment", "SELECT count(*) FROM event", 3, 120));
   SetPublished("pg_current_snapshot()");
   EXPECT_TRUE(Becomes(paid, ORDER_STATE_PAID));
   EXPECT_TRUE(Becomes(failed, ORDER_STATE_CANCELLED));

@@ -1,5 +1,6 @@
 // The provider's word against the deadline and against the customer's cancellation, at the same moment, many times:
 // whichever comes first, the money is where the order says.
+#include <algorithm>
 #include <functional>
 #include <random>
 #include <thread>
@@ -27,7 +28,7 @@ class PaymentRace : public testing::Test {
     for (const char* service : {"inventory", "notify"}) fleet.Start(service);
     for (int i = 0; i < 2; ++i) fleet.Start("payment", {"--provider_secrets=secret"});
     fleet.Start("order");
-    fleet.Start("order", {"--payment_window=3s"});
+    fleet.Start("order", {"--payment_window=15s"});
     for (const char* instance : {"inventory-1", "payment-1", "payment-2", "notify-1", "order-1", "order-2"}) {
       fleet.WaitServing(instance);
     }
@@ -38,8 +39,8 @@ class PaymentRace : public testing::Test {
   std::vector<order::v1::Order> Create(const std::string& instance, int count, const std::string& name) {
     std::vector<order::v1::Order> created(static_cast<std::size_t>(count));
     Together(count, [&](int i) {
-      const Result result = CreateOrder(*fleet.orders(instance), "rae", absl::StrCat(name, i), {{"thing", 1}}, 8000,
-                                        order::v1::PAYMENT_METHOD_EXTERNAL);
+      const Result result = PlaceOrder(*fleet.orders(instance), "rae", absl::StrCat(name, i), {{"thing", 1}},
+                                       order::v1::PAYMENT_METHOD_EXTERNAL);
       EXPECT_EQ(result.order.state(), ORDER_STATE_AWAITING_PAYMENT) << result;
       created[static_cast<std::size_t>(i)] = result.order;
     });
@@ -90,12 +91,17 @@ class PaymentRace : public testing::Test {
 
 TEST_F(PaymentRace, TheWordAndACancellation) {
   SCOPED_TRACE(absl::StrCat("seed ", seed));
-  constexpr int kRounds = 10, kOrders = 20;
+  constexpr int kRounds = 10, kMostRounds = 30, kOrders = 20;
+  // Each word was in time or too late.
+  const auto both = [this] { return Told("payment.succeeded") > 0 && Told("payment.late_refunded") > 0; };
   std::vector<order::v1::Order> all;
-  for (int round = 0; round < kRounds; ++round) {
+  int jitter = 20;
+  for (int round = 0; round < kRounds || (round < kMostRounds && !both()); ++round) {
+    // Where one is always the first, it has to come further apart from the other.
+    if (round >= kRounds) jitter = std::min(2 * jitter, 1000);
     const auto orders = Create("order-1", kOrders, absl::StrCat("c", round, "-"));
     std::vector<absl::Duration> lead(kOrders);
-    for (auto& time : lead) time = Jitter(-20, 20);
+    for (auto& time : lead) time = Jitter(-jitter, jitter);
     const absl::Time start = absl::Now() + absl::Milliseconds(50);
     Together(2 * kOrders, [&](int i) {
       const auto& order = orders[static_cast<std::size_t>(i / 2)];
@@ -111,8 +117,7 @@ TEST_F(PaymentRace, TheWordAndACancellation) {
     all.insert(all.end(), orders.begin(), orders.end());
   }
   ExpectBalanced(all);
-  // Each word was in time or too late, and both came to pass.
-  EXPECT_EQ(Told("payment.succeeded") + Told("payment.late_refunded"), kRounds * kOrders);
+  EXPECT_EQ(Told("payment.succeeded") + Told("payment.late_refunded"), static_cast<std::int64_t>(all.size()));
   EXPECT_GT(Told("payment.succeeded"), 0);
   EXPECT_GT(Told("payment.late_refunded"), 0);
 }

@@ -28,7 +28,7 @@ class Payments : public testing::Test {
     fleet->Start("payment", {"--provider_secrets=new-secret,old-secret"});
     fleet->Start("notify");
     fleet->Start("order");
-    fleet->Start("order", {"--payment_window=2s"});
+    fleet->Start("order", {"--payment_window=5s"});
     for (const char* instance : {"inventory-1", "payment-1", "notify-1", "order-1", "order-2"}) {
       fleet->WaitServing(instance);
     }
@@ -40,11 +40,11 @@ class Payments : public testing::Test {
   }
 
   static Result Refund(const std::string& user, const std::string& order_id, const fleet::Refund& refund) {
-    return RefundOrder(*fleet->orders(), user, order_id, refund, 8000);
+    return RefundOrder(*fleet->orders(), user, order_id, refund);
   }
   static Result CreateExternal(const std::string& user, const std::string& key, const Items& items,
                                const std::string& instance = "order-1") {
-    return CreateOrder(*fleet->orders(instance), user, key, items, 8000, order::v1::PAYMENT_METHOD_EXTERNAL);
+    return PlaceOrder(*fleet->orders(instance), user, key, items, order::v1::PAYMENT_METHOD_EXTERNAL);
   }
   static bool Becomes(const std::string& user, const std::string& order_id, order::v1::OrderState state) {
     auto stub = fleet->orders();
@@ -67,7 +67,7 @@ class Payments : public testing::Test {
 TEST_F(Payments, AnOrderIsRefundedInPartsAndTheGoodsComeBackWithTheLast) {
   fleet->PutSku("refund-a", 250, 10);
   fleet->OpenWallet("rita", 1000);
-  const std::string id = CreateOrder(*fleet->orders(), "rita", "k", {{"refund-a", 4}}).order.order_id();
+  const std::string id = PlaceOrder(*fleet->orders(), "rita", "k", {{"refund-a", 4}}).order.order_id();
   const Result part = Refund("rita", id, {"r1", 300});
   ASSERT_TRUE(part.status.ok()) << part;
   EXPECT_EQ(part.order.state(), ORDER_STATE_PARTIALLY_REFUNDED);
@@ -97,7 +97,7 @@ TEST_F(Payments, AnOrderIsRefundedInPartsAndTheGoodsComeBackWithTheLast) {
 TEST_F(Payments, AFullRefundWithoutReturnKeepsTheGoodsSold) {
   fleet->PutSku("refund-b", 100, 5);
   fleet->OpenWallet("rolf", 100);
-  const std::string id = CreateOrder(*fleet->orders(), "rolf", "k", {{"refund-b", 1}}).order.order_id();
+  const std::string id = PlaceOrder(*fleet->orders(), "rolf", "k", {{"refund-b", 1}}).order.order_id();
   EXPECT_EQ(Refund("rolf", id, {"all"}).order.state(), ORDER_STATE_REFUNDED);
   EXPECT_EQ(fleet->Balance("rolf"), 100);
   EXPECT_EQ(fleet->Stock("refund-b").sold(), 1);
@@ -106,7 +106,7 @@ TEST_F(Payments, AFullRefundWithoutReturnKeepsTheGoodsSold) {
 TEST_F(Payments, TheSameRefundFromManyClientsAtOnceIsOneRefund) {
   fleet->PutSku("refund-c", 10, 1000);
   fleet->OpenWallet("rosa", 1000);
-  const std::string id = CreateOrder(*fleet->orders(), "rosa", "k", {{"refund-c", 100}}).order.order_id();
+  const std::string id = PlaceOrder(*fleet->orders(), "rosa", "k", {{"refund-c", 100}}).order.order_id();
   std::vector<std::thread> clients;
   for (int i = 0; i < 8; ++i) {
     clients.emplace_back([&] {
@@ -122,7 +122,7 @@ TEST_F(Payments, TheSameRefundFromManyClientsAtOnceIsOneRefund) {
 TEST_F(Payments, ACancelledOrderThatWasRefundedInPartGivesBackTheRest) {
   fleet->PutSku("refund-d", 100, 5);
   fleet->OpenWallet("ruth", 500);
-  const std::string id = CreateOrder(*fleet->orders(), "ruth", "k", {{"refund-d", 5}}).order.order_id();
+  const std::string id = PlaceOrder(*fleet->orders(), "ruth", "k", {{"refund-d", 5}}).order.order_id();
   EXPECT_EQ(Refund("ruth", id, {"part", 120}).order.state(), ORDER_STATE_PARTIALLY_REFUNDED);
   EXPECT_EQ(CancelOrder(*fleet->orders(), "ruth", id).order.state(), ORDER_STATE_CANCELLED);
   EXPECT_EQ(fleet->Balance("ruth"), 500);
@@ -231,7 +231,9 @@ TEST_F(Payments, AStormOfCallbacksWithPaymentKilledInItEndsEveryOrderOnce) {
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&, t] {
       Provider sender(fleet->payments(), "new-secret");
-      for (int i = t; i < kOrders; i += 3) sender.Storm(references[i], 100, seed + static_cast<unsigned>(i));
+      for (int i = t; i < kOrders; i += 3) {
+        EXPECT_EQ(sender.Storm(references[i], 100, seed + static_cast<unsigned>(i)), "") << ids[i];
+      }
     });
   }
   fleet->WaitForQuery("payment", "SELECT (count(*) > 5)::int FROM provider_event", 1, 30);
@@ -248,13 +250,14 @@ TEST_F(Payments, AStormOfCallbacksWithPaymentKilledInItEndsEveryOrderOnce) {
 TEST_F(Payments, ARefundThatWasRefusedOnceGoesForwardAgain) {
   fleet->PutSku("refund-f", 100, 5);
   fleet->OpenWallet("remo", 100);
-  const std::string id = CreateOrder(*fleet->orders(), "remo", "k", {{"refund-f", 1}}).order.order_id();
+  const std::string id = PlaceOrder(*fleet->orders(), "remo", "k", {{"refund-f", 1}}).order.order_id();
   const auto spoil = [&](const std::string& currency) {
     fleet->Query("payment",
                  absl::StrCat("UPDATE charge SET currency = '", currency, "' WHERE order_id = '", id, "' RETURNING 1"));
   };
   spoil("JPY");
-  EXPECT_EQ(RefundOrder(*fleet->orders(), "remo", id, {"r", 40}, 1000).order.state(), order::v1::ORDER_STATE_REFUNDING);
+  EXPECT_EQ(RefundOrder(*fleet->orders(), "remo", id, {"r", 40}, 10000).order.state(),
+            order::v1::ORDER_STATE_REFUNDING);
   EXPECT_TRUE(fleet->WaitForQuery("order",
                                   absl::StrCat("SELECT (count(*) > 0)::int FROM saga_history WHERE id = '", id,
                                                "' AND step = 'refund' AND error LIKE 'CURRENCY_MISMATCH%'"),
@@ -271,7 +274,7 @@ TEST_F(Payments, RefundsGoOnThroughAKillOfPayment) {
   fleet->OpenWallet("kai", 10 * kOrders);
   std::vector<std::string> ids;
   for (int i = 0; i < kOrders; ++i) {
-    ids.push_back(CreateOrder(*fleet->orders(), "kai", absl::StrCat("k", i), {{"refund-kill", 1}}).order.order_id());
+    ids.push_back(PlaceOrder(*fleet->orders(), "kai", absl::StrCat("k", i), {{"refund-kill", 1}}).order.order_id());
   }
   std::thread refunds([&] {
     for (const std::string& id : ids) Refund("kai", id, {"r", 4});

@@ -51,7 +51,7 @@ void Provider::Book(payment::v1::ProviderKind kind, const std::string& reference
 
 std::string Provider::Statement() const { return "provider_reference,kind,amount,currency,time\n" + booked_; }
 
-void Provider::Storm(const std::string& reference, std::int64_t amount, unsigned seed) {
+std::string Provider::Storm(const std::string& reference, std::int64_t amount, unsigned seed) {
   Book(payment::v1::PROVIDER_KIND_CHARGE, reference, amount);
   std::minstd_rand random(seed);
   const Callback word{.event_id = "evt-" + reference, .reference = reference, .amount = amount};
@@ -80,11 +80,15 @@ void Provider::Storm(const std::string& reference, std::int64_t amount, unsigned
       case 3:
         if (spoken) Send(contradiction);
         break;
-      default:
+      default: {
         // A provider repeats itself until it is heard.
-        if (Send(random() % 2 == 0 ? word : other).empty()) spoken = true;
+        const std::string refused = Send(random() % 2 == 0 ? word : other);
+        if (refused == "MALFORMED_CALLBACK" || refused == "UNKNOWN_REFERENCE") return refused;
+        if (refused.empty()) spoken = true;
+      }
     }
   }
+  return "";
 }
 
 }  // namespace flotilla::fleet

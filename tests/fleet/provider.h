@@ -37,7 +37,8 @@ class Provider {
   std::string Statement() const;
   // What a bad day brings for one payment that succeeds in the end: repeats, a forgery, a stale copy, an outcome that
   // contradicts the first, in an order that follows from `seed`. The first honest word is success. Books the payment.
-  void Storm(const std::string& reference, std::int64_t amount, unsigned seed);
+  // "", or why no repeat will ever be heard.
+  [[nodiscard]] std::string Storm(const std::string& reference, std::int64_t amount, unsigned seed);
 
  private:
   Result Call(const Callback& callback, const std::string& secret);

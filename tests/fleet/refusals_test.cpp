@@ -206,7 +206,7 @@ TEST_F(Refusals, OfPaymentsAreDistinctAndDocumented) {
   EXPECT_TRUE(Hold(held, 100).status.ok());
   EXPECT_TRUE(Hold(captured, 100).status.ok());
   EXPECT_TRUE(Capture(captured, 50).status.ok());
-  const absl::Time soon = absl::Now() + absl::Seconds(2);
+  const absl::Time soon = absl::Now() + absl::Seconds(5);
   EXPECT_TRUE(Hold(expired, 100, soon).status.ok());
   std::string reference, first, repeated;
   EXPECT_TRUE(Expect(awaited, 100, &reference).status.ok());
@@ -390,11 +390,11 @@ TEST_F(Refusals, OfRefundsAndCancellationsOfOrdersAreDistinctAndDocumented) {
   fleet.OpenWallet("rose", 1000);
   const auto stub = fleet.orders();
   const auto order = [&](const std::string& key, int quantity) {
-    return CreateOrder(*stub, "rose", key, {{"thing", quantity}}).order.order_id();
+    return PlaceOrder(*stub, "rose", key, {{"thing", quantity}}).order.order_id();
   };
   const std::string paid = order("paid", 2), refunded = order("refunded", 1), cancelled = order("cancelled", 1);
   const auto refund = [&](const std::string& id, const fleet::Refund& wanted) {
-    return RefundOrder(*stub, "rose", id, wanted, 8000);
+    return RefundOrder(*stub, "rose", id, wanted);
   };
   EXPECT_TRUE(refund(refunded, {"all"}).status.ok());
   EXPECT_TRUE(CancelOrder(*stub, "rose", cancelled).status.ok());

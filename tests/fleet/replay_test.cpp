@@ -131,7 +131,9 @@ TEST_F(Replay, UnderLoadAndKillsEveryEffectHappensOnce) {
 TEST_F(Replay, WhatWasPurgedFromTheStreamIsHandledAfterAll) {
   for (const char* notify : {"notify-1", "notify-2"}) fleet_.Kill(notify);
   BuyFor(100);
-  ASSERT_TRUE(fleet_.WaitForQuery("order", "SELECT published FROM relay_cursor", Events("order"), 30));
+  ASSERT_TRUE(fleet_.WaitForQuery("order", "SELECT count(*) FROM saga", 0, 60));
+  ASSERT_TRUE(
+      fleet_.WaitForQuery("order", "SELECT (published = (SELECT count(*) FROM event))::int FROM relay_cursor", 1, 60));
   const auto connection = Connect();
   ASSERT_EQ(js_PurgeStream(JetStreamOf(connection).get(), kStreams[0], nullptr, nullptr), NATS_OK);
   for (const char* notify : {"notify-1", "notify-2"}) fleet_.Restart(notify);

@@ -23,7 +23,9 @@ class ResolveFault : public testing::Test {
   // An order whose saga is parked at its charge, with money and stock brought back by hand.
   std::string Parked(const std::string& key) {
     fleet.Kill("payment-1");
-    CreateOrder(*fleet.orders(), "user", key, {{"sku", 1}}, 1000);
+    const auto created = [&] { return CreateOrder(*fleet.orders(), "user", key, {{"sku", 1}}, 1000).status.ok(); };
+    EXPECT_TRUE(Eventually(created, absl::Seconds(60)));
+    EXPECT_TRUE(fleet.WaitForQuery("order", "SELECT count(*) FROM saga", 1, 30));
     fleet.Kill("order-1");
     EXPECT_EQ(fleet.Query("order",
                           "WITH parked AS (UPDATE saga SET direction = 2, parked_from = 0, parked_step = 'charge', "

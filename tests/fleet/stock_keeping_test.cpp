@@ -27,7 +27,7 @@ class StockKeepingTest : public testing::Test {
                        const Request& request, std::string* reason = nullptr,
                        const std::string& instance = "inventory-1") {
     Response response;
-    const Result result = fleet::Call(*fleet->inventory(instance), method, "", request, &response, 10000);
+    const Result result = fleet::Call(*fleet->inventory(instance), method, "", request, &response);
     if (reason != nullptr) {
       *reason = result.reason;
     } else {
@@ -59,14 +59,14 @@ TEST_F(StockKeepingTest, ALimitIsTheUsersAndReturnsGiveItBack) {
   fleet->OpenWallet("lena", 1000);
   fleet->OpenWallet("otto", 1000);
   auto orders = fleet->orders();
-  const Result first = CreateOrder(*orders, "lena", "k1", {{"limited", 2}});
+  const Result first = PlaceOrder(*orders, "lena", "k1", {{"limited", 2}});
   EXPECT_EQ(first.order.state(), order::v1::ORDER_STATE_PAID);
   EXPECT_EQ(first.order.total().minor_units(), 120) << "the sale price";
   EXPECT_EQ(CreateOrder(*orders, "lena", "k2", {{"limited", 1}}).reason, "PURCHASE_LIMIT");
   EXPECT_EQ(CreateOrder(*orders, "lena", "k1", {{"limited", 2}}).order.order_id(), first.order.order_id());
-  EXPECT_EQ(CreateOrder(*orders, "otto", "k1", {{"limited", 2}}).order.state(), order::v1::ORDER_STATE_PAID);
+  EXPECT_EQ(PlaceOrder(*orders, "otto", "k1", {{"limited", 2}}).order.state(), order::v1::ORDER_STATE_PAID);
   EXPECT_EQ(CancelOrder(*orders, "lena", first.order.order_id()).order.state(), order::v1::ORDER_STATE_CANCELLED);
-  EXPECT_EQ(CreateOrder(*orders, "lena", "k3", {{"limited", 2}}).order.state(), order::v1::ORDER_STATE_PAID);
+  EXPECT_EQ(PlaceOrder(*orders, "lena", "k3", {{"limited", 2}}).order.state(), order::v1::ORDER_STATE_PAID);
 }
 
 TEST_F(StockKeepingTest, ASaleHasItsTime) {
@@ -131,7 +131,7 @@ TEST_F(StockKeepingTest, AHundredThousandSkusComeInWithProgressAndAreSoldEverywh
 
 TEST_F(StockKeepingTest, ABadSkuEndsTheImportWhereItStands) {
   grpc::ClientContext context;
-  SetCall(context, "", 10000);
+  SetCall(context, "", 20000);
   auto stub = fleet->inventory();
   auto stream = stub->ImportSkus(&context);
   inventory::v1::ImportSkusRequest request;
@@ -181,7 +181,7 @@ TEST_F(StockKeepingTest, AWatcherSeesWhatAnotherInstanceSells) {
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.stock().available(), 3);
   fleet->OpenWallet("wanda", 1000);
-  EXPECT_EQ(CreateOrder(*fleet->orders(), "wanda", "k1", {{"watched", 2}}).order.state(), order::v1::ORDER_STATE_PAID);
+  EXPECT_EQ(PlaceOrder(*fleet->orders(), "wanda", "k1", {{"watched", 2}}).order.state(), order::v1::ORDER_STATE_PAID);
   do {  // reserved, then sold, or both at once
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_EQ(response.stock().available(), 1);
@@ -195,7 +195,7 @@ TEST_F(StockKeepingTest, LowStockReachesJetStream) {
   Put(sku);
   const std::int64_t before = fleet->Query("inventory", "SELECT coalesce(max(published), 0) FROM relay_cursor");
   fleet->OpenWallet("lucy", 10000);
-  EXPECT_EQ(CreateOrder(*fleet->orders(), "lucy", "k1", {{"scarce", 7}}).order.state(), order::v1::ORDER_STATE_PAID);
+  EXPECT_EQ(PlaceOrder(*fleet->orders(), "lucy", "k1", {{"scarce", 7}}).order.state(), order::v1::ORDER_STATE_PAID);
   EXPECT_EQ(fleet->Query("inventory", "SELECT count(*) FROM event WHERE stream_id = 'scarce' AND type = 'stock.low'"),
             1);
   // The cursor moves after JetStream's acknowledgement.

@@ -1,6 +1,7 @@
 #include "soak/buyers.h"
 
 #include <chrono>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "fleet/provider.h"
@@ -60,7 +61,9 @@ void Buyers::Pay(std::mt19937_64& random, const order::v1::Order& order) {
   const std::string instance = world_.payments[random() % world_.payments.size()];
   fleet::Provider provider(world_.fleet.payments(instance), kProviderSecret);
   if (Chance(random, 75)) {
-    provider.Storm(order.payment_reference(), order.total().minor_units(), static_cast<unsigned>(random()));
+    const std::string refused =
+        provider.Storm(order.payment_reference(), order.total().minor_units(), static_cast<unsigned>(random()));
+    if (!refused.empty()) throw std::runtime_error(order.order_id() + ": the provider's word is refused: " + refused);
   } else {
     provider.Send({.event_id = "evt-" + order.payment_reference(),
                    .reference = order.payment_reference(),
