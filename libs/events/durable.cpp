@@ -49,7 +49,8 @@ absl::Status EnsureDurable(natsConnection* connection, jsCtx* js, const Durable&
   telemetry::Warning("consumer: is deaf from its birth, made anew",
                      {{"consumer", durable.name}, {"stream", durable.stream}});
   status = js_DeleteConsumer(js, durable.stream.c_str(), durable.name.c_str(), nullptr, &error);
-  return NatsError("deaf consumer " + durable.name, status, error);
+  if (status != NATS_OK) return NatsError("deaf consumer " + durable.name, status, error);
+  return absl::UnavailableError("nats: consumer " + durable.name + " was deaf");
 }
 
 }  // namespace flotilla::events
