@@ -103,7 +103,7 @@ start_postgres() {
   start_process postgres "${AS_POSTGRES[@]}" "$PG_BIN/postgres" -D "$dir" -p "$PORT_POSTGRES" -k '' \
     -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=256MB -c max_wal_size=4GB \
     -c wal_compression=on -c checkpoint_timeout=15min ${POSTGRES_OPTIONS:-}
-  wait_for PostgreSQL 30 psql_admin -c 'select 1'
+  wait_for PostgreSQL 120 psql_admin -c 'select 1'
 }
 
 psql_admin() {  # psql_admin [-d database] ...
@@ -129,7 +129,7 @@ migrate() {  # migrate <service> [flags...]
 start_redis() {
   running redis && return
   start_process redis redis-server --port "$PORT_REDIS" --bind 127.0.0.1 --dir "$DATA/redis" --save '' --appendonly no
-  wait_for Redis 10 redis-cli -p "$PORT_REDIS" ping
+  wait_for Redis 60 redis-cli -p "$PORT_REDIS" ping
 }
 
 start_etcd() {
@@ -138,7 +138,7 @@ start_etcd() {
     --listen-client-urls "http://127.0.0.1:$PORT_ETCD" --advertise-client-urls "http://127.0.0.1:$PORT_ETCD" \
     --listen-peer-urls "http://127.0.0.1:$PORT_ETCD_PEER" --initial-advertise-peer-urls "http://127.0.0.1:$PORT_ETCD_PEER" \
     --initial-cluster "flotilla=http://127.0.0.1:$PORT_ETCD_PEER"
-  wait_for etcd 20 etcdctl --endpoints="127.0.0.1:$PORT_ETCD" endpoint health
+  wait_for etcd 60 etcdctl --endpoints="127.0.0.1:$PORT_ETCD" endpoint health
 }
 
 start_nats() {
@@ -146,7 +146,7 @@ start_nats() {
   # Its heap is small: collecting it at four times its size instead of twice halves the collector's CPU. On a machine that it shares
   # with everything else, a second thread of Go's scheduler mostly looks for work: a fifth of its CPU.
   GOGC=400 GOMAXPROCS=1 start_process nats nats-server -a 127.0.0.1 -p "$PORT_NATS" -js -sd "$DATA/nats"
-  wait_for NATS 10 port_open "$PORT_NATS"
+  wait_for NATS 60 port_open "$PORT_NATS"
 }
 
 start_servers() {

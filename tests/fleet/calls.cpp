@@ -16,6 +16,7 @@
 #include "identity/signer.h"
 #include "testing/eventually.h"
 #include "testing/status.h"
+#include "timestamp/timestamp.h"
 
 namespace flotilla::fleet {
 namespace {
@@ -97,13 +98,15 @@ void SetCall(grpc::ClientContext& context, const std::string& user, int timeout_
 }
 
 Result Explain(const grpc::Status& status) {
-  Result result{status, "", "", {}};
+  Result result{.status = status};
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) return result;
   result.field = Field(details);
   for (const auto& any : details.details()) {
     google::rpc::ErrorInfo info;
     if (any.UnpackTo(&info)) result.reason = info.reason();
+    google::rpc::RetryInfo retry;
+    if (any.UnpackTo(&retry)) result.retry_delay = timestamp::FromProto(retry.retry_delay());
   }
   return result;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "flotilla/order/v1/order_service.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 
@@ -16,9 +17,10 @@ namespace flotilla::fleet {
 
 struct Result {
   grpc::Status status;
-  std::string reason;  // ErrorInfo reason
-  std::string field;   // first BadRequest field
-  order::v1::Order order;
+  std::string reason = {};  // ErrorInfo reason
+  std::string field = {};   // first BadRequest field
+  order::v1::Order order = {};
+  absl::Duration retry_delay = absl::ZeroDuration();  // of RetryInfo
 };
 // For the messages of tests: code, reason and text.
 std::ostream& operator<<(std::ostream& out, const Result& result);

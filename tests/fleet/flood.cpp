@@ -140,7 +140,7 @@ void Flood::Take(Call* raw, absl::Time start, Answers& answers) {
   ++answers.answered;
   answers.slowest = std::max(answers.slowest, now - call->sent);
   std::string outcome = Name(call->status.error_code());
-  Result result{call->status, "", "", {}};
+  Result result{.status = call->status};
   if (!call->status.ok()) {
     result = Explain(call->status);
     // gRPC's own errors have no reason.

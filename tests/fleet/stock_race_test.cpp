@@ -206,10 +206,14 @@ class Sale {
     request.mutable_price()->set_currency_code("EUR");
     request.set_initial_quantity(kUnits);
     const auto stub = shop.Stub(0);
-    grpc::ClientContext context;
-    v1::PutSkuResponse response;
-    const grpc::Status status = stub->PutSku(&context, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
+    grpc::Status status;
+    const auto put = [&] {
+      grpc::ClientContext context;
+      v1::PutSkuResponse response;
+      status = stub->PutSku(&context, request, &response);
+      return status.ok();
+    };
+    EXPECT_TRUE(Eventually(put)) << status.error_message();
   }
 
   const std::string& sku() const { return sku_; }
@@ -243,7 +247,7 @@ class Sale {
     std::vector<Buyer> buyers;
     for (int b = thread; b < kBuyers; b += kThreads) buyers.push_back({OrderId(b)});
     std::shuffle(buyers.begin(), buyers.end(), random);
-    const absl::Time deadline = absl::Now() + absl::Minutes(2);
+    const absl::Time deadline = absl::Now() + absl::Minutes(5);
     while (sold() < kUnits && absl::Now() < deadline) {
       for (std::size_t begin = 0; begin < buyers.size() && sold() < kUnits; begin += kBatch) {
         Ask(*stubs[random() % kInstances],

@@ -1,7 +1,8 @@
 // flotilla-load: orders at a steady rate against one or more instances, with the retry that deploy/README.md documents:
 // UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED and RESOURCE_EXHAUSTED are asked again with the same idempotency key, up to
-// --attempts times, after 50 ms that double up to a second, with jitter. Writes the log that flotilla-check reads.
-// Ends after --duration, or at SIGTERM. Exit 0: every call was answered; 1: some failed for good; 2: could not begin.
+// --attempts times, after 50 ms that double up to a second, with jitter, or what RetryInfo says. Writes the log that
+// flotilla-check reads. Ends after --duration, or at SIGTERM. Exit 0: every call was answered; 1: some failed for good;
+// 2: could not begin.
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -73,7 +74,8 @@ Result Order(OrderService::Stub& stub, const std::string& user, const std::strin
     Result result = flotilla::fleet::CreateOrder(stub, user, key, {{sku, 1}}, timeout_ms);
     if (!Retriable(result.status.error_code()) || attempt >= absl::GetFlag(FLAGS_attempts)) return result;
     ++*retries;
-    absl::SleepFor(absl::Milliseconds(pause_ms * (0.5 + 0.5 * static_cast<double>(random() % 1000) / 1000)));
+    const double jitter = 0.5 + 0.5 * static_cast<double>(random() % 1000) / 1000;
+    absl::SleepFor(std::max(absl::Milliseconds(pause_ms * jitter), result.retry_delay));
   }
 }
 

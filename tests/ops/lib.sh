@@ -16,32 +16,45 @@ go_tool() {  # go_tool <name> <folder of its module> <package>
   (cd "$ROOT/tests/ops/$2" && go build -trimpath -ldflags '-s -w' -o "$TOOLS/$1" "$3")
 }
 
-# Looks for a block of free ports, so that tests and fleets can run beside one another.
+# Looks for a block of free ports, so that tests and fleets can run beside one another. All of them, with those of metrics (+100),
+# Prometheus (+200) and second instances (+300), are below the ports that the kernel gives to outgoing connections: one of those could
+# take the port of a server that is just being restarted.
 free_ports() {
   local port taken
   for _ in $(seq 50); do
-    default_ports $((RANDOM % 20000))
+    default_ports $((RANDOM % 15000))
     taken=0
-    for port in "$PORT_POSTGRES" "$PORT_REDIS" "$PORT_ETCD" "$PORT_ETCD_PEER" "$PORT_NATS" "$PORT_ORDER" "$PORT_INVENTORY" \
+    for port in "$PORT_POSTGRES" "$PORT_REDIS" "$PORT_ETCD" "$PORT_ETCD_PEER" "$PORT_NATS" $((PORT_ORDER + 200)) \
+      "$PORT_ORDER" "$PORT_INVENTORY" \
       "$PORT_PAYMENT" "$PORT_NOTIFY"; do
       if port_open "$port"; then taken=1; fi
+    done
+    for port in "$PORT_ORDER" "$PORT_INVENTORY" "$PORT_PAYMENT" "$PORT_NOTIFY"; do
+      if port_open $((port + METRICS_OFFSET)) || port_open $((port + 300)); then taken=1; fi
     done
     [ $taken = 1 ] || return 0
   done
   die "found no free ports"
 }
 
+# A call that may be repeated, five times at most.
+insist() {
+  local n
+  for n in 1 2 3 4; do call_as load operator "$@" >/dev/null 2>&1 && return; sleep 1; done
+  call_as load operator "$@" >/dev/null
+}
+
 # The wallets and SKUs that flotilla-load spends: user-0 ..., sku-0 ...
 seed_load() {  # seed_load <inventory address> <payment address> [users]
   local n money='"currency_code":"EUR","minor_units"'
   for n in $(seq 0 9); do
-    call_as load operator "$1" flotilla.inventory.v1.InventoryService/PutSku \
-      "{\"sku\":\"sku-$n\",\"name\":\"Load\",\"price\":{$money:100},\"initial_quantity\":1000000}" >/dev/null
+    insist "$1" flotilla.inventory.v1.InventoryService/PutSku \
+      "{\"sku\":\"sku-$n\",\"name\":\"Load\",\"price\":{$money:100},\"initial_quantity\":1000000}"
   done
   for n in $(seq 0 $((${3:-64} - 1))); do
-    call_as load operator "$2" flotilla.payment.v1.PaymentService/OpenAccount "{\"user_id\":\"user-$n\",\"currency_code\":\"EUR\"}" >/dev/null
-    call_as load operator "$2" flotilla.payment.v1.PaymentService/Deposit \
-      "{\"user_id\":\"user-$n\",\"deposit_id\":\"load-$n\",\"amount\":{$money:100000000}}" >/dev/null
+    insist "$2" flotilla.payment.v1.PaymentService/OpenAccount "{\"user_id\":\"user-$n\",\"currency_code\":\"EUR\"}"
+    insist "$2" flotilla.payment.v1.PaymentService/Deposit \
+      "{\"user_id\":\"user-$n\",\"deposit_id\":\"load-$n\",\"amount\":{$money:100000000}}"
   done
 }
 
