@@ -55,7 +55,10 @@ require_free_port() {
 wait_for() {  # wait_for <what> <seconds> <command...>
   local what=$1 until=$((SECONDS + $2)); shift 2
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $until ] || die "$what did not become ready; see $DATA/log"
+    if [ $SECONDS -ge $until ]; then
+      [ ! -s "$DATA/log/$what.log" ] || tail -n 5 "$DATA/log/$what.log" >&2
+      die "$what did not become ready; see $DATA/log"
+    fi
     sleep 0.1
   done
 }
