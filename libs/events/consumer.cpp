@@ -20,7 +20,6 @@
 namespace flotilla::events {
 namespace {
 
-constexpr std::int64_t kNanosPerMilli = 1'000'000;
 constexpr std::int64_t kFetchMs = 250;  // also how long a stop may take
 constexpr int kMaxFetch = 64;           // messages, of many events each under load
 constexpr absl::Duration kCheckInterval = absl::Seconds(1);

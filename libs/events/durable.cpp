@@ -9,7 +9,6 @@
 namespace flotilla::events {
 namespace {
 
-constexpr std::int64_t kNanosPerMilli = 1'000'000;
 // What an instance that died had in hand comes again after this long. A slower handler is given its events twice, which
 // costs work, nothing else.
 constexpr std::int64_t kAckWaitMs = 5'000;

@@ -3,6 +3,7 @@
 
 #include <nats/nats.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,8 @@
 #include "events/log.h"
 
 namespace flotilla::events {
+
+inline constexpr std::int64_t kNanosPerMilli = 1'000'000;
 
 template <auto Destroy>
 struct NatsDelete {

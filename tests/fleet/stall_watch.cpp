@@ -30,17 +30,17 @@ void StallWatch::Watch() {
 
 bool StallWatch::Stalled() { return longest_.exchange({}) > std::chrono::seconds(1); }
 
-void ExpectNoneFails(const std::function<int()>& round) {
+void ExpectNoneFails(const std::function<std::string()>& round) {
   StallWatch watch;
   for (int n = 1;; ++n) {
     watch.Stalled();
-    const int failed = round();
-    if (failed == 0 || testing::Test::HasFailure()) return;
+    const std::string failed = round();
+    if (failed.empty() || testing::Test::HasFailure()) return;
     if (n == kRounds || !watch.Stalled()) {
-      ADD_FAILURE() << failed << " calls failed";
+      ADD_FAILURE() << "calls failed:" << failed;
       return;
     }
-    std::cout << failed << " calls failed while the machine stood still: once more\n";
+    std::cout << "calls failed while the machine stood still, once more:" << failed << "\n";
   }
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <string>
 #include <thread>
 
 namespace flotilla::fleet {
@@ -24,7 +25,7 @@ class StallWatch {
   std::thread thread_;
 };
 
-// Expects that `round` returns 0: how many calls failed. One that met a stall is repeated, twice at most.
-void ExpectNoneFails(const std::function<int()>& round);
+// Expects that `round` returns "": which calls failed. One that met a stall is repeated, twice at most.
+void ExpectNoneFails(const std::function<std::string()>& round);
 
 }  // namespace flotilla::fleet
