@@ -17,6 +17,7 @@
 #include <latch>
 #include <mutex>
 #include <optional>
+#include <pqxx/pqxx>
 #include <set>
 
 #include "absl/strings/str_cat.h"

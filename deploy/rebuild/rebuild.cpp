@@ -8,6 +8,7 @@
 #include "flotilla/order/v1/order_event.pb.h"
 #include "order/codec/codec.h"
 #include "postgres/connection.h"
+#include "postgres/rows.h"
 
 namespace flotilla::rebuild {
 namespace {
@@ -59,8 +60,8 @@ Order FromRow(const pqxx::row& row) {
   order.order_id = row[0].c_str();
   order.user_id = row[1].c_str();
   order.state = static_cast<order::State>(row[2].as<int>());
-  const auto skus = postgres::Elements(row[3]), quantities = postgres::Elements(row[4]),
-             prices = postgres::Elements(row[5]);
+  const auto skus = postgres::Elements(row[3].c_str()), quantities = postgres::Elements(row[4].c_str()),
+             prices = postgres::Elements(row[5].c_str());
   for (std::size_t i = 0; i < skus.size(); ++i) {
     order.lines.push_back({skus[i], std::stoll(quantities.at(i)), std::stoll(prices.at(i))});
   }

@@ -146,7 +146,7 @@ void LogReader::FetchAhead(Backlog& backlog, const Snapshot& seen, const std::st
       sequences.push_back(row.event.sequence - 1);
     }
     first = rows.size();
-    AddRows(Run("read_ahead", postgres::Array(streams), postgres::Array(sequences), backlog.next.after.xid,
+    AddRows(Run("read_ahead", postgres::Literal(streams), postgres::Literal(sequences), backlog.next.after.xid,
                 backlog.next.after.position, seen.text, upto),
             rows);
     for (const Row& row : std::span(rows).subspan(first)) backlog.next.ahead.insert(row.place);

@@ -19,6 +19,7 @@ std::unique_ptr<pqxx::connection> Connect(const Options& options);
 
 // What an error says, without parameter values: its first line only (DETAIL and CONTEXT quote values), and not even
 // that for data exceptions.
+std::string Describe(const std::string& state, std::string_view message);
 std::string Describe(const pqxx::sql_error& error);
 std::string FirstLine(std::string_view text);
 

@@ -40,7 +40,7 @@ absl::Status DatabaseClock::Synchronize() {
     absl::Time zero;
     for (int probe = 0; probe < kProbes; ++probe) {
       const absl::Duration asked = SinceSteadyZero();
-      const pqxx::result rows = transaction.Run(kNow);
+      const Rows rows = transaction.Run(kNow);
       const absl::Duration round_trip = SinceSteadyZero() - asked;
       if (round_trip >= quickest) continue;
       quickest = round_trip;

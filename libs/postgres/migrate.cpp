@@ -1,3 +1,4 @@
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "digest/digest.h"
@@ -13,7 +14,9 @@ constexpr char kTable[] =
     "CREATE TABLE IF NOT EXISTS schema_migration ("
     "name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
 
-std::string Checksum(std::string_view sql) { return Bytes(std::string(digest::Bytes(digest::Sha256(sql)))).substr(2); }
+std::string Checksum(std::string_view sql) {
+  return absl::BytesToHexString(std::string(digest::Bytes(digest::Sha256(sql))));
+}
 
 // The server stops or starts, or somebody has a table locked.
 bool Passing(const pqxx::sql_error& error) {

@@ -4,14 +4,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <pqxx/pqxx>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "postgres/link.h"
+#include "postgres/parameter.h"
+#include "postgres/rows.h"
 
 namespace flotilla::postgres {
 
@@ -29,57 +32,50 @@ struct Options {
 // The same options for a connection of its own: shown by pg_stat_activity as "flotilla-order place", say.
 Options Named(Options options, std::string_view purpose);
 
-// A named statement, prepared on first use of every connection. Usually a namespace-scope constant.
-struct Statement {
-  const char* name;
-  const char* sql;
-};
-
 // Statements of one transaction. Round trips are what a transaction costs while the server is not busy, so BEGIN
-// travels with the first statement, and what is deferred travels with the next statement or with COMMIT.
+// travels with the first statement, and what is deferred travels with the next statement or with COMMIT, through
+// libpq's pipeline mode (https://www.postgresql.org/docs/15/libpq-pipeline-mode.html).
 class Transaction {
  public:
-  // Parameters as libpqxx converts them; arrays as built by Array() below.
+  // Throws where the statement fails, which ends the attempt: a body lets that pass.
   template <class... Args>
-  pqxx::result Run(const Statement& statement, Args&&... args) {
-    Prepare(statement);
-    failed_ = true;  // until it returned: COMMIT of a failed transaction is a silent ROLLBACK
-    pqxx::result result = deferred_.empty() ? work_.exec_prepared(statement.name, std::forward<Args>(args)...)
-                                            : Send(Execute(statement, args...));
-    failed_ = false;
-    return result;
+  Rows Run(const Statement& statement, Args&&... args) {
+    return RunWith(statement, Parameters(std::forward<Args>(args)...));
   }
 
   // For a statement whose result nobody looks at. It runs in order, but its error comes with a later Run or at COMMIT.
   template <class... Args>
   void Defer(const Statement& statement, Args&&... args) {
-    Prepare(statement);
-    DeferSql(Execute(statement, args...));
+    DeferWith(statement, Parameters(std::forward<Args>(args)...));
   }
-  void DeferSql(std::string_view sql);
+  void DeferSql(std::string_view sql);  // one statement without parameters
+
+  // For a body of TransactHopefully that sees its hope fail: what it returns then, to run with kLook.
+  absl::Status Dash();
 
  private:
   friend class Session;
-  Transaction(class Session& session, pqxx::connection& connection) : session_(session), work_(connection) {}
-  void Prepare(const Statement& statement);
-  // EXECUTE with the parameters as literals: only so can it share a message with other statements.
+  explicit Transaction(class Session& session) : session_(session) {}
   template <class... Args>
-  std::string Execute(const Statement& statement, const Args&... args) {
-    std::string sql = std::string("EXECUTE ") + statement.name;
-    char separator = '(';
-    ((sql += separator, sql += work_.quote(args), separator = ','), ...);
-    return separator == ',' ? sql + ')' : sql;
+  static std::vector<Parameter> Parameters(Args&&... args) {
+    std::vector<Parameter> parameters;
+    parameters.reserve(sizeof...(args));
+    (parameters.emplace_back(std::forward<Args>(args)), ...);
+    return parameters;
   }
-  pqxx::result Send(std::string_view last);  // in one message with what was deferred
-  void Begin() { DeferSql("BEGIN"); }
-  void Commit() { Send("COMMIT"); }
+  Rows RunWith(const Statement& statement, std::vector<Parameter> parameters);
+  void DeferWith(const Statement& statement, std::vector<Parameter> parameters);
+  Rows Send();  // what was deferred, in one message; the last one's rows
+  void Begin();
+  void Commit();
   void Rollback();
 
   class Session& session_;
-  pqxx::nontransaction work_;  // BEGIN and COMMIT are ours
-  std::string deferred_;
-  bool open_ = false;  // something of the transaction was sent
+  std::vector<Request> deferred_;
+  bool begun_ = false;  // BEGIN was deferred or sent
+  bool open_ = false;   // BEGIN was sent
   bool failed_ = false;
+  bool dashed_ = false;
 };
 
 // What a body of Session::TransactHopefully may take for granted.
@@ -102,8 +98,9 @@ class Session {
   absl::Status Transact(const std::function<absl::Status(Transaction&)>& body);
 
   // The same, first with kHope. Where that hope fails - a unique constraint is violated, or a function of the schema
-  // raises assert_failure - everything is rolled back and `body` runs with kLook. ON CONFLICT and answers on the way
-  // cost every row; this costs only those batches in which something is repeated or raced.
+  // raises assert_failure, or `body` says so by Dash() - everything is rolled back and `body` runs with kLook. ON
+  // CONFLICT and answers on the way cost every row; this costs only those batches in which something is repeated or
+  // raced.
   absl::Status TransactHopefully(const std::function<absl::Status(Transaction&, Care)>& body);
 
   // Transact without BEGIN and COMMIT, for a body that only reads and needs no common snapshot: each statement is a
@@ -117,16 +114,6 @@ class Session {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// PostgreSQL array literals for unnest($1::type[]). Text is quoted, bytes become bytea hex.
-std::string Array(std::span<const std::string> texts);
-std::string Array(std::span<const std::string_view> texts);
-std::string Array(std::span<const std::int64_t> numbers);
-std::string ByteArray(std::span<const std::string> bytes);
-std::string ByteArray(std::span<const std::string_view> bytes);
-std::string Bytes(std::string_view bytes);    // one bytea parameter ("\x...")
-std::string FromBytes(std::string_view hex);  // a bytea result field
-std::vector<std::string> Elements(const pqxx::field& array);
 
 // SQL text of one migration, in order; `name` such as "001_stock.sql". Compiled in (see flotilla_migrations in CMake).
 struct Migration {

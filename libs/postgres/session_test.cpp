@@ -174,7 +174,7 @@ TEST_F(SessionTest, ASwallowedErrorIsNotReportedAsCommitted) {
     tx.Run(kInsert, 1, 0);
     try {
       tx.Run(kInsert, 1, 0);
-    } catch (const pqxx::unique_violation&) {
+    } catch (const SqlError&) {
     }
     return absl::OkStatus();
   });
@@ -254,6 +254,22 @@ TEST_F(SessionTest, AHopeThatFailsLeavesNothingAndIsRunWithCare) {
   EXPECT_EQ(insert(1, 7, false).code(), absl::StatusCode::kInternal);
   EXPECT_EQ(cares, (std::vector{Care::kHope, Care::kLook}));
   EXPECT_EQ(database.Query("SELECT n FROM t WHERE id = 1"), "6");
+}
+
+TEST_F(SessionTest, ABodyMayDashItsOwnHope) {
+  Session session(database.options());
+  std::vector<Care> cares;
+  EXPECT_EQ(session.TransactHopefully([&](Transaction& transaction, Care care) {
+    cares.push_back(care);
+    const int id = care == Care::kHope ? 1 : 2;
+    transaction.Run(kInsert, id, 0);
+    return care == Care::kHope ? transaction.Dash() : absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(cares, (std::vector{Care::kHope, Care::kLook}));
+  EXPECT_EQ(database.Query("SELECT string_agg(id::text, ' ') FROM t"), "2");
+  EXPECT_EQ(session.Transact([](Transaction& transaction) { return transaction.Dash(); }).code(),
+            absl::StatusCode::kInternal);
 }
 
 TEST_F(SessionTest, AReadNeedsNoTransaction) {
@@ -442,13 +458,13 @@ TEST_F(SessionTest, ArraysComeBackAsTheyWere) {
   const std::vector<std::int64_t> numbers = {std::numeric_limits<std::int64_t>::max(), -1, 0, 1};
   Session session(database.options());
   const absl::Status status = session.Transact([&](Transaction& tx) {
-    const auto check = [&](const pqxx::result& result) {
+    const auto check = [&](const Rows& result) {
       ASSERT_EQ(result.size(), nasty.size());
       for (std::size_t i = 0; i < nasty.size(); ++i) EXPECT_EQ(result[i][0].as<std::string>(), nasty[i]);
     };
     check(tx.Run(kEcho, Array(nasty)));
     check(tx.Run(kEcho, Array(std::vector<std::string_view>(nasty.begin(), nasty.end()))));
-    const pqxx::result result = tx.Run(kEchoBytes, ByteArray(bytes));
+    const Rows result = tx.Run(kEchoBytes, ByteArray(bytes));
     EXPECT_EQ(result.size(), bytes.size());
     for (std::size_t i = 0; i < bytes.size(); ++i) EXPECT_EQ(FromBytes(result[i][0].c_str()), bytes[i]);
     EXPECT_EQ(tx.Run(kSumOf, Array(numbers))[0][0].as<std::string>(), "9223372036854775807");

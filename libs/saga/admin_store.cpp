@@ -81,7 +81,7 @@ const Statement kWriteAct = {"saga_admin_write_act", R"(
 #undef SAGA_COLUMNS
 #undef MICROS
 
-SagaView ViewOf(const pqxx::row& row) {
+SagaView ViewOf(const postgres::Row& row) {
   SagaView view;
   view.key = {row[0].c_str(), row[1].c_str()};
   view.version = row[2].as<int>();
@@ -95,7 +95,7 @@ SagaView ViewOf(const pqxx::row& row) {
   return view;
 }
 
-HistoryEntry EntryOf(const pqxx::row& row) {
+HistoryEntry EntryOf(const postgres::Row& row) {
   return {.kind = static_cast<HistoryEntry::Kind>(row[0].as<int>()),
           .step = row[1].c_str(),
           .attempt = row[2].as<int>(),
@@ -114,7 +114,7 @@ std::optional<Outcome> OutcomeOf(std::span<const HistoryEntry> history) {
   return std::nullopt;
 }
 
-std::vector<OperatorAct> ActsOf(const pqxx::result& rows) {
+std::vector<OperatorAct> ActsOf(const postgres::Rows& rows) {
   std::vector<OperatorAct> acts;
   for (const auto& row : rows) {
     acts.push_back({.sequence = row[0].as<std::int64_t>(),
@@ -163,7 +163,7 @@ absl::StatusOr<SagaDetail> AdminStore::Get(const SagaKey& key) {
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     detail = {};
     detail.saga.key = key;
-    pqxx::result record = transaction.Run(kGet, key.type, key.id);
+    postgres::Rows record = transaction.Run(kGet, key.type, key.id);
     if (record.empty()) record = transaction.Run(kGetArchived, key.type, key.id);
     for (const auto& row : transaction.Run(kHistory, key.type, key.id)) detail.history.push_back(EntryOf(row));
     std::reverse(detail.history.begin(), detail.history.end());
@@ -199,7 +199,7 @@ absl::StatusOr<std::vector<OperatorAct>> AdminStore::Acts(const ActQuery& query)
 absl::Status AdminStore::Do(Act act, const SagaKey& key, const std::string& operator_id, const std::string& note,
                             int end) {
   return session_.Transact([&](Transaction& transaction) -> absl::Status {
-    const pqxx::result locked = transaction.Run(kLock, key.type, key.id);
+    const postgres::Rows locked = transaction.Run(kLock, key.type, key.id);
     if (locked.empty()) return Unknown();
     if (static_cast<State>(locked[0][0].as<int>()) != State::kParked) return NotParked();
     if (act == Act::kCompensate && !locked[0][1].as<bool>()) return PastPivot();

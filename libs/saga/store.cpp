@@ -92,14 +92,14 @@ struct Keys {
 };
 
 // "type/version", as the statements compare them.
-std::string Names(std::span<const KnownDefinition> known) {
+postgres::Parameter Names(std::span<const KnownDefinition> known) {
   std::vector<std::string> names;
   for (const auto& definition : known) names.push_back(definition.type + "/" + std::to_string(definition.version));
   return Array(names);
 }
 
 // Positions from 1, as the functions return them.
-std::vector<bool> Matched(const pqxx::result& positions, std::size_t count) {
+std::vector<bool> Matched(const postgres::Rows& positions, std::size_t count) {
   std::vector<bool> matched(count, false);
   for (const auto& row : positions) matched[row[0].as<std::size_t>() - 1] = true;
   return matched;
@@ -155,7 +155,7 @@ void EndAll(Transaction& transaction, std::span<const Record> records) {
 
 absl::StatusOr<std::vector<Claimed>> Store::Claim(const std::string& owner, absl::Duration lease,
                                                   std::span<const KnownDefinition> known, std::size_t limit) {
-  const std::string names = Names(known);
+  const postgres::Parameter names = Names(known);
   std::vector<Claimed> claimed;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     claimed.clear();

@@ -118,7 +118,7 @@ absl::Status CheckGate(Snapshot& inventory, const Options& options, Report& repo
     for (const auto& [sku, drift] : drifts) skus.push_back(sku);
     drifts.clear();
     Snapshot fresh(options.inventory_postgres);
-    for (const auto& row : fresh.Query(sql::kAvailable, postgres::Array(skus))) {
+    for (const auto& row : fresh.Query(sql::kAvailable, postgres::Literal(skus))) {
       available[row[0].c_str()] = row[1].as<std::int64_t>();
     }
     flush();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "checker/facts.h"
 #include "flotilla/order/v1/order_event.pb.h"
@@ -17,6 +18,7 @@
 #include "notify/store/migrations.h"
 #include "order/store/schema.h"
 #include "payment/store/schema.h"
+#include "postgres/parameter.h"
 #include "postgres/test_database.h"
 #include "testing/environment.h"
 
@@ -76,7 +78,7 @@ inline std::string EventData(const TestOrder& order, int state, int version) {
   proto.mutable_total()->set_minor_units(order.total());
   if (state == 3) proto.set_cancel_reason(order.reason);
   proto.set_version(version);
-  return absl::StrCat("'", postgres::Bytes(event.SerializeAsString()), "'");
+  return absl::StrCat("'", "\\x", absl::BytesToHexString(event.SerializeAsString()), "'");
 }
 
 // Columns of the lines as array literals.
@@ -88,7 +90,7 @@ inline std::string Columns(const std::vector<LineFact>& lines) {
     quantities.push_back(line.quantity);
     prices.push_back(line.unit_price);
   }
-  return absl::StrCat("'", postgres::Array(skus), "', '", postgres::Array(quantities), "', '", postgres::Array(prices),
+  return absl::StrCat("'", postgres::Literal(skus), "', '", postgres::Literal(quantities), "', '", postgres::Literal(prices),
                       "'");
 }
 

@@ -60,7 +60,7 @@ Holds HoldsBy(Transaction& transaction, const Statement& statement, const std::v
 
 }  // namespace
 
-StoredHold HoldFrom(const pqxx::row& row) {
+StoredHold HoldFrom(const postgres::Row& row) {
   StoredHold stored;
   stored.state = static_cast<HoldState>(row[1].as<int>());
   const auto skus = Elements(row[2]);

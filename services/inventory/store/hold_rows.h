@@ -25,7 +25,7 @@ struct StoredHold {
 };
 using Holds = std::unordered_map<std::string, StoredHold>;  // by order id
 
-StoredHold HoldFrom(const pqxx::row& row);
+StoredHold HoldFrom(const postgres::Row& row);
 // Locks in the order of the ids.
 Holds LockHolds(postgres::Transaction& transaction, const std::vector<std::string>& order_ids);
 // What is committed now, without a lock.

@@ -34,6 +34,7 @@ class HoldStore {
 
  private:
   postgres::Session session_;
+  bool hopeful_ = true;  // the last Reserve refused nobody, so the next one may well do the same
 };
 
 }  // namespace flotilla::inventory

@@ -33,20 +33,20 @@ absl::StatusOr<AdjustResult> MovementStore::Adjust(const AdjustCommand& command)
   AdjustResult result;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     result = {};
-    const pqxx::result known = transaction.Run(kReadSku, command.sku);
+    const postgres::Rows known = transaction.Run(kReadSku, command.sku);
     if (known.empty()) {
       result.outcome = AdjustOutcome::kUnknownSku;
       return absl::OkStatus();
     }
     const int reason = static_cast<int>(command.reason);
     if (transaction.Run(kInsert, command.sku, command.delta, reason, command.reference, command.note).empty()) {
-      const pqxx::result before = transaction.Run(kReadMovement, command.sku, command.reference);
+      const postgres::Rows before = transaction.Run(kReadMovement, command.sku, command.reference);
       const bool same = before[0][0].as<std::int64_t>() == command.delta && before[0][1].as<int>() == reason;
       result.outcome = same ? AdjustOutcome::kRepeated : AdjustOutcome::kReferenceReused;
       result.sku = SkuFrom(known[0]);
       return absl::OkStatus();
     }
-    const pqxx::result rows = transaction.Run(kAdjust, command.sku, command.delta);
+    const postgres::Rows rows = transaction.Run(kAdjust, command.sku, command.delta);
     if (rows.empty()) {
       result.outcome = AdjustOutcome::kOutOfStock;
       return absl::CancelledError("the movement's row must not stay");

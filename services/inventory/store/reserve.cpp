@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -16,6 +18,12 @@ using postgres::Care;
 using postgres::Statement;
 using postgres::Transaction;
 
+// Of a sku s: its limit, whether it is for sale now, its threshold.
+#define RULE_COLUMNS                                                                                                 \
+  "coalesce(s.user_limit, 0), CASE WHEN now() < s.sale_starts_at THEN 1 WHEN now() >= s.sale_ends_at THEN 2 ELSE 0 " \
+  "END, "                                                                                                            \
+  "s.low_stock_threshold"
+
 // Holds and then SKUs, and the time, in one round trip. The SKUs' rows have name, currency and current price in columns
 // 0, 5, 6, and what only they have from column 9 on; the time, in microseconds, stands in column 6.
 const Statement kLockBoth = {"lock_holds_and_skus", R"(
@@ -24,11 +32,22 @@ const Statement kLockBoth = {"lock_holds_and_skus", R"(
       FROM reservation r WHERE r.order_id = ANY($1::uuid[]) ORDER BY r.order_id FOR NO KEY UPDATE) AS h
     UNION ALL
     SELECT s.sku, 0, NULL, NULL, NULL, s.currency, coalesce(s.sale_price_minor, s.price_minor), '', 1, s.available,
-           coalesce(s.user_limit, 0), CASE WHEN now() < s.sale_starts_at THEN 1 WHEN now() >= s.sale_ends_at THEN 2 ELSE 0 END,
-           s.low_stock_threshold
+           )" RULE_COLUMNS R"(
     FROM (SELECT * FROM sku WHERE sku = ANY($2::text[]) ORDER BY sku FOR NO KEY UPDATE) AS s
     UNION ALL
     SELECT '', 0, NULL, NULL, NULL, '', (extract(epoch FROM now()) * 1000000)::bigint, '', 2, 0, 0, 0, 0)"};
+
+// Takes the units of orders that are hoped to be new, without a look before: nothing where one of them is known, and no
+// row for a SKU that has too few. Rows are locked in the array's order, which is sorted.
+const Statement kTakeUnits = {"take_units", R"(
+    WITH known AS MATERIALIZED (SELECT FROM reservation WHERE order_id = ANY($3::uuid[]) LIMIT 1)
+    UPDATE sku s SET available = s.available - d.units, reserved = s.reserved + d.units
+    FROM unnest($1::text[], $2::bigint[]) AS d(sku, units)
+    WHERE s.sku = d.sku AND s.available >= d.units AND NOT EXISTS (SELECT FROM known)
+    RETURNING s.sku, s.currency, coalesce(s.sale_price_minor, s.price_minor), s.available + d.units, )" RULE_COLUMNS
+                                            R"(,
+              (extract(epoch FROM now()) * 1000000)::bigint)"};
+#undef RULE_COLUMNS
 
 const Statement kReadPurchases = {"read_purchases", R"(
     SELECT p.sku, p.user_id, sum(p.units)::bigint
@@ -75,6 +94,18 @@ struct Found {
 // Units by SKU and user; of limited SKUs only.
 using Purchased = std::map<std::pair<std::string, std::string>, std::int64_t>;
 
+// From the columns with currency and price, and those with available units and rules.
+Stock StockFrom(const postgres::Row& row, int currency, int available) {
+  Stock stock;
+  stock.currency = row[currency].c_str();
+  stock.price = row[currency + 1].as<std::int64_t>();
+  stock.left = stock.before = row[available].as<std::int64_t>();
+  stock.user_limit = row[available + 1].as<std::int64_t>();
+  stock.sale = static_cast<Sale>(row[available + 2].as<int>());
+  stock.threshold = row[available + 3].as<std::int64_t>();
+  return stock;
+}
+
 Found LockBoth(Transaction& transaction, const std::vector<std::string>& order_ids,
                const std::set<std::string>& names) {
   Found found;
@@ -88,15 +119,31 @@ Found LockBoth(Transaction& transaction, const std::vector<std::string>& order_i
       found.now = absl::FromUnixMicros(row[6].as<std::int64_t>());
       continue;
     }
-    Stock stock;
-    stock.currency = row[5].c_str();
-    stock.price = row[6].as<std::int64_t>();
-    stock.left = stock.before = row[9].as<std::int64_t>();
-    stock.user_limit = row[10].as<std::int64_t>();
-    stock.sale = static_cast<Sale>(row[11].as<int>());
-    stock.threshold = row[12].as<std::int64_t>();
-    found.stocks.emplace(row[0].c_str(), std::move(stock));
+    found.stocks.emplace(row[0].c_str(), StockFrom(row, 5, 9));
   }
+  return found;
+}
+
+// The SKUs as they were before the units of all commands, each with an order of its own, were taken. Nothing where that
+// was not to be had; some may have been taken then.
+std::optional<Found> TakeAll(Transaction& transaction, std::span<const ReserveCommand> commands,
+                             const std::vector<std::string>& order_ids) {
+  std::map<std::string, std::int64_t> wanted;
+  for (const ReserveCommand& command : commands) {
+    for (const Line& line : command.lines) wanted[line.sku] += line.quantity;
+  }
+  std::vector<std::string> skus;
+  std::vector<std::int64_t> units;
+  for (const auto& [sku, count] : wanted) {
+    skus.push_back(sku);
+    units.push_back(count);
+  }
+  Found found;
+  for (const auto& row : transaction.Run(kTakeUnits, Array(skus), Array(units), Array(order_ids))) {
+    found.stocks.emplace(row[0].c_str(), StockFrom(row, 1, 3));
+    found.now = absl::FromUnixMicros(row[7].as<std::int64_t>());
+  }
+  if (found.stocks.size() != wanted.size()) return std::nullopt;
   return found;
 }
 
@@ -197,9 +244,9 @@ auto Columns(std::span<const ReserveCommand> commands, const std::vector<std::si
       line_prices.push_back(line.unit_price);
     }
     ids.push_back(commands[i].order_id);
-    skus.push_back(Array(line_skus));
-    quantities.push_back(Array(line_quantities));
-    prices.push_back(Array(line_prices));
+    skus.push_back(postgres::Literal(line_skus));
+    quantities.push_back(postgres::Literal(line_quantities));
+    prices.push_back(postgres::Literal(line_prices));
     currencies.push_back(results[i].hold.currency);
     users.push_back(HasLimit(commands[i], stocks) ? commands[i].user_id : "");
     expiries.push_back(absl::ToUnixMicros(results[i].hold.expires_at));
@@ -208,9 +255,11 @@ auto Columns(std::span<const ReserveCommand> commands, const std::vector<std::si
                     Array(expiries));
 }
 
-// Takes the units of the chosen commands' holds.
-void TakeUnits(Transaction& transaction, std::span<const ReserveCommand> commands,
-               const std::vector<std::size_t>& chosen, const Stocks& stocks) {
+enum class Units { kToTake, kTaken };
+
+// Takes the units of the chosen commands' holds, where that is yet to be done, and writes what goes with them.
+void WriteUnits(Transaction& transaction, Units units, std::span<const ReserveCommand> commands,
+                const std::vector<std::size_t>& chosen, const Stocks& stocks) {
   Changes changes;
   Purchases purchases;
   for (const std::size_t i : chosen) {
@@ -222,7 +271,7 @@ void TakeUnits(Transaction& transaction, std::span<const ReserveCommand> command
       if (limit > 0) purchases.Add(line.sku, command.user_id, command.order_id, line.quantity, limit);
     }
   }
-  Move(transaction, changes);
+  if (units == Units::kToTake) Move(transaction, changes);
   purchases.Insert(transaction);
   std::vector<LowStock> low;
   for (const auto& [sku, change] : changes) {
@@ -233,19 +282,25 @@ void TakeUnits(Transaction& transaction, std::span<const ReserveCommand> command
   AppendLowStock(transaction, low);
 }
 
+void InsertNew(Transaction& transaction, std::span<const ReserveCommand> commands,
+               const std::vector<std::size_t>& chosen, const Stocks& stocks,
+               const std::vector<ReserveResult>& results) {
+  std::apply([&](const auto&... column) { transaction.Defer(kInsertNewHolds, column...); },
+             Columns(commands, chosen, stocks, results));
+}
+
 // Writes the holds of the chosen commands; returns the ids of those that another instance wrote meanwhile.
 std::vector<std::string> Take(Transaction& transaction, Care care, std::span<const ReserveCommand> commands,
                               std::vector<std::size_t> chosen, const Found& found,
                               const std::vector<ReserveResult>& results) {
   if (chosen.empty()) return {};
-  const auto columns = Columns(commands, chosen, found.stocks, results);
   std::vector<std::string> lost;
   if (care == Care::kHope) {
-    std::apply([&](const auto&... column) { transaction.Defer(kInsertNewHolds, column...); }, columns);
+    InsertNew(transaction, commands, chosen, found.stocks, results);
   } else {
     std::set<std::string> inserted;
-    const auto rows =
-        std::apply([&](const auto&... column) { return transaction.Run(kInsertHolds, column...); }, columns);
+    const auto rows = std::apply([&](const auto&... column) { return transaction.Run(kInsertHolds, column...); },
+                                 Columns(commands, chosen, found.stocks, results));
     for (const auto& row : rows) inserted.insert(row[0].c_str());
     std::erase_if(chosen, [&](std::size_t i) {
       const bool raced = !inserted.contains(commands[i].order_id);
@@ -253,8 +308,27 @@ std::vector<std::string> Take(Transaction& transaction, Care care, std::span<con
       return raced;
     });
   }
-  TakeUnits(transaction, commands, chosen, found.stocks);
+  WriteUnits(transaction, Units::kToTake, commands, chosen, found.stocks);
   return lost;
+}
+
+// The usual case in one look fewer: every order is new and gets what it asks for. False where it is not so; then the
+// transaction is to be rolled back.
+bool TakeNew(Transaction& transaction, std::span<const ReserveCommand> commands,
+             const std::vector<std::string>& order_ids, std::vector<ReserveResult>& results) {
+  std::optional<Found> found = TakeAll(transaction, commands, order_ids);
+  if (!found.has_value()) return false;
+  Purchased purchased = ReadPurchased(transaction, commands, found->stocks);
+  std::vector<std::size_t> all(commands.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  for (const std::size_t i : all) {
+    results[i] = Decide(commands[i], found->stocks, purchased);
+    if (results[i].outcome != Outcome::kOk) return false;
+    results[i].hold.expires_at = found->now + commands[i].hold;
+  }
+  InsertNew(transaction, commands, all, found->stocks, results);
+  WriteUnits(transaction, Units::kTaken, commands, all, found->stocks);
+  return true;
 }
 
 // A refused order that had no row when the locks were asked for may have got one from another instance while this one
@@ -292,6 +366,9 @@ absl::StatusOr<std::vector<ReserveResult>> HoldStore::Reserve(std::span<const Re
   std::vector<ReserveResult> results;
   const absl::Status status = session_.TransactHopefully([&](Transaction& transaction, Care care) {
     results.assign(commands.size(), {});
+    if (care == Care::kHope && hopeful_ && ids.size() == commands.size()) {
+      return TakeNew(transaction, commands, ids, results) ? absl::OkStatus() : transaction.Dash();
+    }
     Found found = LockBoth(transaction, ids, skus);
     Purchased purchased = ReadPurchased(transaction, commands, found.stocks);
     std::vector<std::size_t> chosen;
@@ -321,6 +398,7 @@ absl::StatusOr<std::vector<ReserveResult>> HoldStore::Reserve(std::span<const Re
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
+  hopeful_ = std::ranges::all_of(results, [](const ReserveResult& result) { return result.outcome == Outcome::kOk; });
   for (std::size_t i = 0; i < commands.size(); ++i) {
     const std::size_t original = first.at(commands[i].order_id);
     if (original == i) continue;

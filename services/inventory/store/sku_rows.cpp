@@ -2,8 +2,8 @@
 
 namespace flotilla::inventory {
 
-SellingRules RulesFrom(const pqxx::row& row, int first) {
-  const auto field = [&](int offset) { return row[static_cast<pqxx::row::size_type>(first + offset)]; };
+SellingRules RulesFrom(const postgres::Row& row, int first) {
+  const auto field = [&](int offset) { return row[static_cast<int>(first + offset)]; };
   SellingRules rules;
   rules.user_limit = field(0).as<std::int64_t>();
   if (!field(1).is_null()) rules.sale_start = absl::FromUnixMicros(field(1).as<std::int64_t>());
@@ -12,7 +12,7 @@ SellingRules RulesFrom(const pqxx::row& row, int first) {
   return rules;
 }
 
-Sku SkuFrom(const pqxx::row& row) {
+Sku SkuFrom(const postgres::Row& row) {
   Sku sku;
   sku.sku = row[0].c_str();
   sku.name = row[1].c_str();

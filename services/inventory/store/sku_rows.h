@@ -13,8 +13,9 @@ namespace flotilla::inventory {
 // Of a sku s, as SkuFrom reads them.
 #define SKU_COLUMNS \
   "s.sku, s.name, s.price_minor, s.currency, s.available, s.reserved, s.sold, s.low_stock_threshold, " RULES_COLUMNS
+inline constexpr int kSkuColumns = 12;
 
-SellingRules RulesFrom(const pqxx::row& row, int first);
-Sku SkuFrom(const pqxx::row& row);
+SellingRules RulesFrom(const postgres::Row& row, int first);
+Sku SkuFrom(const postgres::Row& row);
 
 }  // namespace flotilla::inventory

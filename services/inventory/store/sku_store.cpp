@@ -67,7 +67,7 @@ std::int64_t MicrosOrZero(absl::Time time) {
   return time == absl::InfinitePast() || time == absl::InfiniteFuture() ? 0 : absl::ToUnixMicros(time);
 }
 
-std::vector<Listing> ListingsFrom(const pqxx::result& rows) {
+std::vector<Listing> ListingsFrom(const postgres::Rows& rows) {
   std::vector<Listing> listings;
   for (const auto& row : rows) listings.push_back({row[0].c_str(), RulesFrom(row, 1)});
   return listings;
@@ -96,7 +96,7 @@ absl::StatusOr<std::map<std::string, PutSkuResult>> SkuStore::Put(std::span<cons
     for (const auto& row :
          transaction.Run(kPut, Array(skus), Array(names), Array(prices), Array(currencies), Array(initials),
                          Array(limits), Array(starts), Array(ends), Array(sale_prices), Array(thresholds))) {
-      results[row[0].c_str()] = {SkuFrom(row), row["created"].as<bool>()};
+      results[row[0].c_str()] = {SkuFrom(row), row[kSkuColumns].as<bool>()};
     }
     return absl::OkStatus();
   });
@@ -157,7 +157,7 @@ absl::StatusOr<std::string> SkuStore::Mark() {
 absl::StatusOr<std::vector<std::string>> SkuStore::Names(const std::string& after, int limit) {
   std::vector<std::string> names;
   const absl::Status status = session_.Read([&](Transaction& transaction) {
-    const pqxx::result rows = transaction.Run(kNames, after, limit);
+    const postgres::Rows rows = transaction.Run(kNames, after, limit);
     names = absl::StrSplit(rows[0][0].c_str(), ' ', absl::SkipEmpty());
     return absl::OkStatus();
   });

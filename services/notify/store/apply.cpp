@@ -134,7 +134,7 @@ Mailboxes Address(Transaction& transaction, Care care, std::vector<Notification>
   return mailboxes;
 }
 
-std::string Sequences(const std::vector<Notification>& notifications) {
+postgres::Parameter Sequences(const std::vector<Notification>& notifications) {
   return Array(Numbers(notifications, [](const Notification& n) { return n.sequence; }));
 }
 
@@ -172,7 +172,7 @@ void Tell(Transaction& transaction, const Mailboxes& mailboxes, const std::strin
 
 std::int64_t Bury(Transaction& transaction, const std::vector<DeadLetter>& letters) {
   const auto times = Numbers(letters, [](const DeadLetter& l) { return absl::ToUnixMicros(l.occurred_at); });
-  const pqxx::result rows = transaction.Run(
+  const postgres::Rows rows = transaction.Run(
       kBury, Array(Column(letters, &DeadLetter::event_id)), Array(Column(letters, &DeadLetter::stream_id)),
       Array(Column(letters, &DeadLetter::type)), postgres::ByteArray(Column(letters, &DeadLetter::data)),
       Array(Column(letters, &DeadLetter::reason)), Array(Column(letters, &DeadLetter::source)),

@@ -19,7 +19,7 @@ const Statement kFind = {"dead_letter", "SELECT " DEAD_LETTER_COLUMNS " FROM dea
 const Statement kRemove = {"dead_letter_remove", "DELETE FROM dead_letter WHERE event_id = $1"};
 const Statement kForget = {"dead_letter_forget", "DELETE FROM handled_event WHERE event_id = $1"};
 
-DeadLetter LetterFrom(const pqxx::row& row) {
+DeadLetter LetterFrom(const postgres::Row& row) {
   return {.event_id = row[0].c_str(),
           .source = row[1].c_str(),
           .stream_id = row[2].c_str(),
@@ -49,7 +49,7 @@ absl::StatusOr<std::vector<DeadLetter>> DeadLetterStore::List(const Query& query
 absl::StatusOr<std::optional<DeadLetter>> DeadLetterStore::Find(const std::string& event_id) {
   std::optional<DeadLetter> letter;
   const absl::Status status = session_.Read([&](Transaction& transaction) {
-    const pqxx::result rows = transaction.Run(kFind, event_id);
+    const postgres::Rows rows = transaction.Run(kFind, event_id);
     letter = rows.empty() ? std::nullopt : std::optional(LetterFrom(rows[0]));
     return absl::OkStatus();
   });

@@ -56,7 +56,7 @@ const Statement kDisable = {"endpoint_disable", R"(
     UPDATE endpoint SET enabled = false, disabled_reason = $2, times_disabled = times_disabled + 1
     WHERE endpoint_id = $1::uuid AND enabled RETURNING times_disabled)"};
 
-Attempt AttemptFrom(const pqxx::row& row) {
+Attempt AttemptFrom(const postgres::Row& row) {
   Attempt attempt;
   attempt.delivery_id = row[0].as<std::int64_t>();
   attempt.number = row[1].as<int>();
@@ -77,7 +77,7 @@ absl::Duration Jittered(absl::Duration wait) {
 
 // Tells the owner, exactly once for each time it is disabled.
 void Disable(Transaction& transaction, const Endpoint& endpoint, const std::string& reason) {
-  const pqxx::result rows = transaction.Run(kDisable, endpoint.endpoint_id, reason);
+  const postgres::Rows rows = transaction.Run(kDisable, endpoint.endpoint_id, reason);
   if (rows.empty()) return;
   Batch notice;
   notice.notifications.push_back(
@@ -99,7 +99,7 @@ absl::StatusOr<std::vector<Attempt>> DeliveryStore::Claim(int endpoints, int per
     std::vector<std::string> picked;
     for (const auto& row : transaction.Run(kPick, endpoints, Array(busy))) picked.push_back(row[0].c_str());
     if (picked.empty()) return absl::OkStatus();
-    const pqxx::result rows = transaction.Run(kClaim, Array(picked), per_endpoint, absl::ToInt64Microseconds(lease));
+    const postgres::Rows rows = transaction.Run(kClaim, Array(picked), per_endpoint, absl::ToInt64Microseconds(lease));
     for (const auto& row : rows) attempts.push_back(AttemptFrom(row));
     transaction.Defer(kSchedule, Array(picked));
     return absl::OkStatus();
@@ -122,7 +122,7 @@ absl::Status DeliveryStore::Finish(const Attempt& attempt, const Outcome& outcom
     transaction.Run(kLock, endpoint_id);
     transaction.Run(kLogAttempt, attempt.delivery_id, outcome.http_status, error,
                     absl::ToInt64Milliseconds(outcome.duration));
-    const pqxx::result finished = transaction.Run(kFinish, attempt.delivery_id, attempt.number, static_cast<int>(state),
+    const postgres::Rows finished = transaction.Run(kFinish, attempt.delivery_id, attempt.number, static_cast<int>(state),
                                                   absl::ToInt64Microseconds(wait));
     if (finished.affected_rows() > 0 && state == DeliveryState::kFailed) {
       Disable(transaction, attempt.endpoint, error);

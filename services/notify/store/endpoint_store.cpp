@@ -48,7 +48,7 @@ const Statement kAgain = {"delivery_again", R"(
 const Statement kDue = {"endpoint_due",
                         "UPDATE endpoint SET due_at = least(due_at, now()) WHERE endpoint_id = $1::uuid"};
 
-Delivery DeliveryFrom(const pqxx::row& row) {
+Delivery DeliveryFrom(const postgres::Row& row) {
   return {.delivery_id = row[0].as<std::int64_t>(),
           .event_id = row[1].c_str(),
           .type = row[2].c_str(),
@@ -68,7 +68,7 @@ absl::Status EndpointStore::Add(const Endpoint& endpoint) {
     if (transaction.Run(kCountUp, endpoint.user_id, kMaxEndpoints).affected_rows() == 0) {
       return absl::ResourceExhaustedError("too many endpoints");
     }
-    const pqxx::result added = transaction.Run(kAdd, endpoint.endpoint_id, endpoint.user_id, endpoint.url,
+    const postgres::Rows added = transaction.Run(kAdd, endpoint.endpoint_id, endpoint.user_id, endpoint.url,
                                                postgres::Bytes(endpoint.secret), postgres::Array(endpoint.event_types));
     return added.affected_rows() > 0 ? absl::OkStatus() : absl::AlreadyExistsError("the user has it");
   });
@@ -145,7 +145,7 @@ absl::StatusOr<std::vector<Delivery>> EndpointStore::Log(const LogQuery& query) 
 absl::StatusOr<bool> EndpointStore::Redeliver(const std::string& user_id, std::int64_t delivery_id) {
   bool found = false;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
-    const pqxx::result rows = transaction.Run(kAgain, delivery_id, user_id);
+    const postgres::Rows rows = transaction.Run(kAgain, delivery_id, user_id);
     found = !rows.empty();
     if (found) transaction.Run(kDue, rows[0][0].c_str());
     return absl::OkStatus();

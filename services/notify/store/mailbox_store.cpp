@@ -42,7 +42,7 @@ const Statement kWritePreferences = {"mailbox_write_preferences", R"(
     SET language = excluded.language, muted_types = excluded.muted_types, muted_channels = excluded.muted_channels)"};
 
 MailboxStore::Summary Summary(Transaction& transaction, const std::string& user_id) {
-  const pqxx::result rows = transaction.Run(kSummarize, user_id, MailboxStore::kMaxUnread);
+  const postgres::Rows rows = transaction.Run(kSummarize, user_id, MailboxStore::kMaxUnread);
   if (rows.empty()) return {};
   return {.last_sequence = rows[0][0].as<std::int64_t>(), .unread = rows[0][1].as<int>()};
 }
@@ -91,7 +91,7 @@ absl::StatusOr<MailboxStore::Summary> MailboxStore::MarkRead(const std::string& 
 absl::StatusOr<Preferences> MailboxStore::ReadPreferences(const std::string& user_id) {
   Preferences preferences;
   const absl::Status status = session_.Read([&](Transaction& transaction) {
-    const pqxx::result rows = transaction.Run(kReadPreferences, user_id);
+    const postgres::Rows rows = transaction.Run(kReadPreferences, user_id);
     preferences = rows.empty() ? Preferences() : PreferencesFrom(rows[0][0], rows[0][1], rows[0][2]);
     return absl::OkStatus();
   });

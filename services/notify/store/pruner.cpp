@@ -48,7 +48,7 @@ absl::Status Pruner::PruneNotifications(absl::Duration age, Pass& pass) {
 absl::Status Pruner::PrunePages(const Statement& count, const Statement& prune, absl::Duration age, Pass& pass) {
   return session_.Transact([&](Transaction& transaction) {
     const auto pages = transaction.Run(count)[0][0].as<std::int64_t>();
-    const pqxx::result deleted =
+    const postgres::Rows deleted =
         transaction.Run(prune, PageStart(pass.next), PageStart(pass.next + kPages), absl::ToInt64Microseconds(age));
     pass = {.next = pass.next + kPages,
             .deleted = static_cast<std::int64_t>(deleted.affected_rows()),
@@ -60,13 +60,13 @@ absl::Status Pruner::PrunePages(const Statement& count, const Statement& prune, 
 absl::Status Pruner::PruneDeliveries(absl::Duration age, Pass& pass) {
   return session_.Transact([&](Transaction& transaction) {
     const std::int64_t age_us = absl::ToInt64Microseconds(age);
-    const pqxx::row old = transaction.Run(kOldDeliveries, pass.next, kDeliveries, age_us)[0];
+    const postgres::Row old = transaction.Run(kOldDeliveries, pass.next, kDeliveries, age_us)[0];
     if (old[0].is_null()) {
       pass = {.next = pass.next, .deleted = 0, .end = true};
       return absl::OkStatus();
     }
     const auto last = old[0].as<std::int64_t>();
-    const pqxx::result deleted = transaction.Run(kPruneDeliveries, pass.next, last, age_us);
+    const postgres::Rows deleted = transaction.Run(kPruneDeliveries, pass.next, last, age_us);
     pass = {.next = last,
             .deleted = static_cast<std::int64_t>(deleted.affected_rows()),
             .end = old[1].as<std::int64_t>() < kDeliveries};

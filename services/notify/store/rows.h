@@ -17,7 +17,7 @@ namespace flotilla::notify {
   "n.sequence, n.event_id, n.type, coalesce(n.order_id::text, ''), n.text," \
   " (extract(epoch FROM n.occurred_at) * 1000000)::bigint, n.channels, n.read"
 
-inline Notification FromRow(const std::string& user_id, const pqxx::row& row, pqxx::row::size_type first = 0) {
+inline Notification FromRow(const std::string& user_id, const postgres::Row& row, int first = 0) {
   Notification n;
   n.user_id = user_id;
   n.sequence = row[first].as<std::int64_t>();
@@ -31,7 +31,7 @@ inline Notification FromRow(const std::string& user_id, const pqxx::row& row, pq
   return n;
 }
 
-inline Preferences PreferencesFrom(const pqxx::field& language, const pqxx::field& types, const pqxx::field& channels) {
+inline Preferences PreferencesFrom(const postgres::Field& language, const postgres::Field& types, const postgres::Field& channels) {
   Preferences preferences;
   preferences.language = language.c_str();
   if (std::string_view(types.c_str()) == "{}") return preferences;

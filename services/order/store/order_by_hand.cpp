@@ -26,7 +26,7 @@ absl::Time Now(Transaction& transaction) {
 }
 
 std::optional<Order> Lock(Transaction& transaction, const OrderKey& key) {
-  const pqxx::result rows = transaction.Run(kLock, key.user_id, key.order_id);
+  const postgres::Rows rows = transaction.Run(kLock, key.user_id, key.order_id);
   if (rows.empty()) return std::nullopt;
   return FromRow(rows[0]);
 }

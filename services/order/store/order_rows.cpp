@@ -14,7 +14,7 @@ const Statement kRead = {"read_orders", "SELECT " ORDER_COLUMNS R"(
 
 }  // namespace
 
-Order FromRow(const pqxx::row& row) {
+Order FromRow(const postgres::Row& row) {
   Order order;
   order.user_id = row[0].c_str();
   order.order_id = row[1].c_str();
@@ -41,7 +41,7 @@ Order FromRow(const pqxx::row& row) {
   return order;
 }
 
-std::set<std::string> Ids(const pqxx::result& rows) {
+std::set<std::string> Ids(const postgres::Rows& rows) {
   std::set<std::string> ids;
   for (const auto& row : rows) ids.insert(row[0].c_str());
   return ids;

@@ -19,9 +19,9 @@ namespace flotilla::order {
   "extract(epoch FROM o.pay_by)::bigint"
 
 // Lines travel as one array literal a row. Times are microseconds since the epoch.
-Order FromRow(const pqxx::row& row);
+Order FromRow(const postgres::Row& row);
 // The ids in the first column.
-std::set<std::string> Ids(const pqxx::result& rows);
+std::set<std::string> Ids(const postgres::Rows& rows);
 
 // By order id. An id belongs to one user, but a caller may ask with a wrong one: then there is no row.
 std::unordered_map<std::string, Order> ReadRows(postgres::Transaction& transaction,

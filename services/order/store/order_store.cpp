@@ -51,7 +51,7 @@ absl::StatusOr<std::vector<std::optional<Order>>> OrderStore::Read(std::span<con
 absl::StatusOr<std::optional<Refund>> OrderStore::ReadRefund(const RefundKey& key) {
   std::optional<Refund> refund;
   const absl::Status status = session_.Read([&](Transaction& transaction) {
-    const pqxx::result rows = transaction.Run(kReadRefund, key.order.user_id, key.order.order_id, key.refund_id);
+    const postgres::Rows rows = transaction.Run(kReadRefund, key.order.user_id, key.order.order_id, key.refund_id);
     refund.reset();
     if (!rows.empty())
       refund = Refund{key.refund_id, rows[0][0].as<std::int64_t>(), rows[0][1].as<bool>(), rows[0][2].as<bool>()};
@@ -65,7 +65,7 @@ absl::StatusOr<std::vector<Order>> OrderStore::List(const ListQuery& query) {
   std::vector<Order> orders;
   const absl::Status status = session_.Read([&](Transaction& transaction) {
     orders.clear();
-    const pqxx::result rows =
+    const postgres::Rows rows =
         query.before.has_value() ? transaction.Run(kListNext, query.user_id, query.limit,
                                                    absl::ToUnixMicros(query.before->created_at), query.before->order_id)
                                  : transaction.Run(kListFirst, query.user_id, query.limit);

@@ -20,7 +20,7 @@ const Statement kList = {"list_outcomes", R"(
     WHERE (e.xid, e.position) > ($1::xid8, $2::bigint) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY e.xid, e.position LIMIT $4::int)"};
 
-std::string EndTypes() {
+postgres::Parameter EndTypes() {
   constexpr std::array kEnds = {State::kPaid, State::kCancelled, State::kRefunded, State::kPartiallyRefunded};
   std::vector<std::string_view> types;
   for (const State state : kEnds) types.push_back(EventType(state));

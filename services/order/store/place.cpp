@@ -45,9 +45,9 @@ auto Columns(std::span<const Placement> placements, const std::vector<std::size_
     ids.push_back(order.order_id);
     keys.push_back(order.idempotency_key);
     hashes.push_back(order.body_hash);
-    skus.push_back(Array(line_skus));
-    quantities.push_back(Array(line_quantities));
-    prices.push_back(Array(line_prices));
+    skus.push_back(postgres::Literal(line_skus));
+    quantities.push_back(postgres::Literal(line_quantities));
+    prices.push_back(postgres::Literal(line_prices));
     currencies.push_back(order.currency);
     totals.push_back(order.total);
     methods.push_back(static_cast<int>(order.payment_method));

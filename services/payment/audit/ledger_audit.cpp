@@ -88,7 +88,7 @@ void LedgerAudit::Read() {
   double sum = 0;
   std::string currencies;
   const absl::Status status = session_.Transact([&](postgres::Transaction& transaction) {
-    const pqxx::result result = transaction.Run(kImbalance);
+    const postgres::Rows result = transaction.Run(kImbalance);
     sum = result[0][0].as<double>();
     currencies = result[0][1].as<std::string>();
     for (const auto& row : transaction.Run(kOpenDifferences)) {

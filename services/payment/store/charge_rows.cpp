@@ -84,7 +84,7 @@ const Statement kInsertProviderEvents = {"insert_provider_events",
 const Statement kInsertDisputes = {"insert_disputes", INSERT_WORDS("provider_dispute")};
 #undef INSERT_WORDS
 
-Charge FromRow(const pqxx::row& row) {
+Charge FromRow(const postgres::Row& row) {
   return {.state = static_cast<ChargeState>(row[1].as<int>()),
           .method = static_cast<PaymentMethod>(row[2].as<int>()),
           .user_id = row[3].c_str(),
@@ -108,11 +108,11 @@ class Columns {
     for (const std::string& id : order_ids) charges_.push_back(&charges.at(id));
   }
   template <class Get>
-  std::string Text(Get get) const {
+  postgres::Parameter Text(Get get) const {
     return TextColumn(charges_, [&](const Charge* c) -> std::string_view { return get(*c); });
   }
   template <class Get>
-  std::string Number(Get get) const {
+  postgres::Parameter Number(Get get) const {
     return NumberColumn(charges_, [&](const Charge* c) { return get(*c); });
   }
 
@@ -120,7 +120,7 @@ class Columns {
   std::vector<const Charge*> charges_;
 };
 
-ProviderWord Word(const pqxx::row& row) {
+ProviderWord Word(const postgres::Row& row) {
   return {row[0].c_str(), {row[1].c_str(), row[2].as<bool>(), {row[4].c_str(), row[3].as<std::int64_t>()}}};
 }
 
@@ -135,7 +135,7 @@ auto WordColumns(std::span<const ProviderWord> words) {
 
 }  // namespace
 
-absl::Time ExpiryOf(const pqxx::field& micros) {
+absl::Time ExpiryOf(const postgres::Field& micros) {
   return micros.is_null() ? absl::InfinitePast() : absl::FromUnixMicros(micros.as<std::int64_t>());
 }
 

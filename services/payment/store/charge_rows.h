@@ -12,7 +12,7 @@
 namespace flotilla::payment {
 
 // A charge's expires_at, read as microseconds.
-absl::Time ExpiryOf(const pqxx::field& micros);
+absl::Time ExpiryOf(const postgres::Field& micros);
 
 // Adds the orders' charges to work.charges, locked.
 void LockCharges(postgres::Transaction& transaction, std::span<const std::string> order_ids, Work& work);

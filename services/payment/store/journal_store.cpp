@@ -68,7 +68,7 @@ const Sql kInsertBlock = {"chain_insert", R"(
 // Behind every id.
 constexpr std::int64_t kNewest = 0x7fffffffffffffff;
 
-JournalEntry FromRow(const pqxx::row& row, pqxx::row::size_type first) {
+JournalEntry FromRow(const postgres::Row& row, int first) {
   return {.transfer_id = row[first].as<std::int64_t>(),
           .transfer = {static_cast<TransferKind>(row[first + 1].as<int>()),
                        row[first + 2].as<std::int64_t>(),
@@ -86,7 +86,7 @@ struct Block {
   std::int64_t transfers = 0;
 };
 
-Block BlockOf(const pqxx::row& row) {
+Block BlockOf(const postgres::Row& row) {
   return {.anchor = {row[0].as<std::int64_t>(), postgres::FromBytes(row[1].c_str())},
           .xid = row[2].c_str(),
           .transfer_id = row[3].as<std::int64_t>()};
@@ -94,14 +94,14 @@ Block BlockOf(const pqxx::row& row) {
 
 // The last one; before the first one block 0.
 Block Head(Transaction& transaction) {
-  const pqxx::result head = transaction.Run(kHead);
+  const postgres::Rows head = transaction.Run(kHead);
   return head.empty() ? Block() : BlockOf(head[0]);
 }
 
-std::string HashOf(const std::string& previous, const pqxx::result& rows) {
+std::string HashOf(const std::string& previous, const postgres::Rows& rows) {
   BlockHash hash(previous);
   for (const auto& row : rows) {
-    for (const auto& field : row) hash.Add({field.c_str(), field.size()});
+    for (int i = 0; i < row.size(); ++i) hash.Add(row[i].view());
   }
   return hash.Finish();
 }
@@ -160,10 +160,10 @@ absl::StatusOr<std::int64_t> JournalStore::Extend(int limit) {
     covered = 0;
     if (!transaction.Run(kLockChain)[0][0].as<bool>()) return absl::OkStatus();
     const Block head = Head(transaction);
-    const pqxx::result rows = transaction.Run(kNew, head.xid, head.transfer_id, limit);
+    const postgres::Rows rows = transaction.Run(kNew, head.xid, head.transfer_id, limit);
     if (rows.empty()) return absl::OkStatus();
     covered = static_cast<std::int64_t>(rows.size());
-    const pqxx::row last = rows[rows.size() - 1];
+    const postgres::Row last = rows[rows.size() - 1];
     transaction.Defer(kInsertBlock, head.anchor.block + 1, last[0].c_str(), last[1].as<std::int64_t>(), covered,
                       postgres::Bytes(HashOf(head.anchor.hash, rows)));
     return absl::OkStatus();
@@ -179,12 +179,12 @@ absl::StatusOr<Verification> JournalStore::Verify(std::int64_t after, const Anch
     const Block head = Head(transaction);
     Block previous;
     if (after > 0) {
-      const pqxx::result row = transaction.Run(kBlock, after);
+      const postgres::Rows row = transaction.Run(kBlock, after);
       if (row.empty()) return absl::NotFoundError(absl::StrCat("block ", after, " does not exist"));
       previous = BlockOf(row[0]);
     }
     if (anchor.block > 0) {
-      const pqxx::result row = transaction.Run(kBlock, anchor.block);
+      const postgres::Rows row = transaction.Run(kBlock, anchor.block);
       if (row.empty() || BlockOf(row[0]).anchor.hash != anchor.hash) {
         result.problem = absl::StrCat("block ", anchor.block, " is not the one that was noted");
         return absl::OkStatus();
@@ -192,13 +192,13 @@ absl::StatusOr<Verification> JournalStore::Verify(std::int64_t after, const Anch
     }
     while (previous.anchor.block < head.anchor.block) {
       const std::int64_t number = previous.anchor.block + 1;
-      const pqxx::result row = transaction.Run(kBlock, number);
+      const postgres::Rows row = transaction.Run(kBlock, number);
       if (row.empty()) {
         result.problem = absl::StrCat("block ", number, " is missing");
         return absl::OkStatus();
       }
       const Block block = BlockOf(row[0]);
-      const pqxx::result rows =
+      const postgres::Rows rows =
           transaction.Run(kCovered, previous.xid, previous.transfer_id, block.xid, block.transfer_id);
       if (HashOf(previous.anchor.hash, rows) != block.anchor.hash) {
         result.problem = absl::StrCat("block ", number, " was made of ", row[0][4].c_str(), " transfers, behind ",

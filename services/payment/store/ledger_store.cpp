@@ -67,7 +67,7 @@ absl::flat_hash_set<std::string> CurrenciesOf(const Wallets& wallets) {
   return currencies;
 }
 
-Charges ChargesOf(const pqxx::result& rows) {
+Charges ChargesOf(const postgres::Rows& rows) {
   Charges charges;
   charges.reserve(rows.size());
   for (const auto& row : rows) {

@@ -86,24 +86,24 @@ const Sql kTell = {"insert_order_differences", R"(
 
 // Columns of waits; zeros where nothing is suspected.
 template <class Get>
-std::string Number(const std::vector<Wait>& waits, Get get) {
+postgres::Parameter Number(const std::vector<Wait>& waits, Get get) {
   return NumberColumn(waits, [&](const Wait& w) {
     return w.look.suspected.has_value() ? static_cast<std::int64_t>(get(*w.look.suspected)) : 0;
   });
 }
-std::string OrderIds(const std::vector<Wait>& waits) {
+postgres::Parameter OrderIds(const std::vector<Wait>& waits) {
   return TextColumn(waits, [](const Wait& w) -> std::string_view { return w.look.order_id; });
 }
-std::string Classes(const std::vector<Wait>& waits) {
+postgres::Parameter Classes(const std::vector<Wait>& waits) {
   return Number(waits, [](const Mismatch& m) { return m.kind_of; });
 }
-std::string Theirs(const std::vector<Wait>& waits) {
+postgres::Parameter Theirs(const std::vector<Wait>& waits) {
   return Number(waits, [](const Mismatch& m) { return m.theirs; });
 }
-std::string Ours(const std::vector<Wait>& waits) {
+postgres::Parameter Ours(const std::vector<Wait>& waits) {
   return Number(waits, [](const Mismatch& m) { return m.ours; });
 }
-std::string Currencies(const std::vector<Wait>& waits) {
+postgres::Parameter Currencies(const std::vector<Wait>& waits) {
   return TextColumn(waits, [](const Wait& w) -> std::string_view {
     return w.look.suspected.has_value() ? std::string_view(w.look.suspected->currency) : "";
   });
@@ -117,7 +117,7 @@ void Defer(Transaction& transaction, const Sql& sql, const std::vector<Wait>& wa
                     NumberColumn(waits, [](const Wait& w) { return absl::ToUnixMicros(w.look_at); }));
 }
 
-OrderLook LookOf(const pqxx::row& row) {
+OrderLook LookOf(const postgres::Row& row) {
   OrderLook look{.order_id = row[0].c_str(),
                  .user_id = row[1].c_str(),
                  .looks = row[2].as<int>(),
@@ -139,7 +139,7 @@ absl::StatusOr<OrderMatchStore::News> OrderMatchStore::Claim(absl::Duration age,
   News news;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     news = {};
-    const pqxx::result cursor = transaction.Run(kClaim);
+    const postgres::Rows cursor = transaction.Run(kClaim);
     if (cursor.empty()) return absl::OkStatus();
     news.from = {cursor[0][0].c_str(), cursor[0][1].as<std::int64_t>(), cursor[0][2].c_str()};
     news.next = news.from;

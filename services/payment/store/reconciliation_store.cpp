@@ -144,9 +144,9 @@ std::int64_t Write(Transaction& transaction, const std::string& statement_id, co
     transaction.Defer(kMatch, statement_id, NumberColumn(matches, [](const auto& m) { return m.line; }),
                       NumberColumn(matches, [](const auto& m) { return m.transfer_id; }));
   }
-  const std::string classes = NumberColumn(differences, [](const Difference& d) { return d.kind_of; });
-  const std::string lines = NumberColumn(differences, [](const Difference& d) { return d.line; });
-  const std::string transfers = NumberColumn(differences, [](const Difference& d) { return d.transfer_id; });
+  const postgres::Parameter classes = NumberColumn(differences, [](const Difference& d) { return d.kind_of; });
+  const postgres::Parameter lines = NumberColumn(differences, [](const Difference& d) { return d.line; });
+  const postgres::Parameter transfers = NumberColumn(differences, [](const Difference& d) { return d.transfer_id; });
   transaction.Defer(kClear, statement_id, classes, lines, transfers);
   return transaction
       .Run(kInsertDifferences, statement_id, classes, lines, transfers,
@@ -172,7 +172,7 @@ bool StillStands(Transaction& transaction, const StoredDifference& stored) {
   });
 }
 
-StoredDifference DifferenceOf(const pqxx::row& row) {
+StoredDifference DifferenceOf(const postgres::Row& row) {
   return {.difference_id = row[0].as<std::int64_t>(),
           .statement_id = row[1].c_str(),
           .difference = {.kind_of = static_cast<DifferenceClass>(row[2].as<int>()),
@@ -221,7 +221,7 @@ absl::StatusOr<Reconciled> ReconciliationStore::Reconcile(const std::string& sta
   Reconciled reconciled;
   const absl::Status status = session_.Transact([&](Transaction& transaction) -> absl::Status {
     LockReconciliation(transaction);
-    const pqxx::result statement = transaction.Run(kStatement, statement_id);
+    const postgres::Rows statement = transaction.Run(kStatement, statement_id);
     if (statement.empty()) return absl::NotFoundError("no such statement");
     std::int64_t added = 0;
     const auto state = static_cast<StatementState>(statement[0][1].as<int>());
@@ -230,7 +230,7 @@ absl::StatusOr<Reconciled> ReconciliationStore::Reconcile(const std::string& sta
     if (state == StatementState::kOpen) {
       added = Write(transaction, statement_id, CompareNow(transaction, statement_id));
     }
-    const pqxx::result end = transaction.Run(kFinish, statement_id, added > 0 ? 1 : 0);
+    const postgres::Rows end = transaction.Run(kFinish, statement_id, added > 0 ? 1 : 0);
     reconciled = {.lines = statement[0][0].as<int>(),
                   .matched = end[0][2].as<int>(),
                   .open = end[0][0].as<int>(),
@@ -273,7 +273,7 @@ absl::StatusOr<Resolved> ReconciliationStore::Resolve(const Resolution& resoluti
   const absl::Status status = session_.Transact([&](Transaction& transaction) -> absl::Status {
     resolved = {};
     LockReconciliation(transaction);
-    const pqxx::result rows = transaction.Run(kDifference, resolution.difference_id);
+    const postgres::Rows rows = transaction.Run(kDifference, resolution.difference_id);
     if (rows.empty()) return refuse(ResolutionOutcome::kUnknown);
     StoredDifference& stored = resolved.difference = DifferenceOf(rows[0]);
     if (stored.state == wanted && stored.note == resolution.note) return absl::OkStatus();

@@ -12,7 +12,7 @@
 namespace flotilla::payment {
 
 template <class Rows, class Get>
-std::string TextColumn(const Rows& rows, Get get) {
+postgres::Parameter TextColumn(const Rows& rows, Get get) {
   std::vector<std::string_view> column;
   column.reserve(std::size(rows));
   for (const auto& row : rows) column.push_back(get(row));
@@ -20,7 +20,7 @@ std::string TextColumn(const Rows& rows, Get get) {
 }
 
 template <class Rows, class Get>
-std::string NumberColumn(const Rows& rows, Get get) {
+postgres::Parameter NumberColumn(const Rows& rows, Get get) {
   std::vector<std::int64_t> column;
   column.reserve(std::size(rows));
   for (const auto& row : rows) column.push_back(static_cast<std::int64_t>(get(row)));

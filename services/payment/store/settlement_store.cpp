@@ -61,17 +61,17 @@ const Statement kWaitOn = {"wait_on", R"(
     FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS i(order_id, standing, ask_us)
     WHERE w.order_id = i.order_id)"};
 
-std::string Orders(const std::vector<SettlementWait>& waits) {
+postgres::Parameter Orders(const std::vector<SettlementWait>& waits) {
   return TextColumn(waits, [](const SettlementWait& w) -> std::string_view { return w.charge.order_id; });
 }
-std::string Standings(const std::vector<SettlementWait>& waits) {
+postgres::Parameter Standings(const std::vector<SettlementWait>& waits) {
   return NumberColumn(waits, [](const SettlementWait& w) { return w.standing; });
 }
-std::string AskTimes(const std::vector<SettlementWait>& waits) {
+postgres::Parameter AskTimes(const std::vector<SettlementWait>& waits) {
   return NumberColumn(waits, [](const SettlementWait& w) { return absl::ToUnixMicros(w.ask_at); });
 }
 
-Unsettled UnsettledOf(const pqxx::row& row, pqxx::row::size_type first) {
+Unsettled UnsettledOf(const postgres::Row& row, int first) {
   return {.order_id = row[first].c_str(),
           .user_id = row[first + 1].c_str(),
           .charged_at = absl::FromUnixMicros(row[first + 2].as<std::int64_t>())};
@@ -83,7 +83,7 @@ absl::StatusOr<SettlementStore::Due> SettlementStore::Claim(absl::Duration age, 
   Due due;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     due = {};
-    const pqxx::result cursor = transaction.Run(kClaim);
+    const postgres::Rows cursor = transaction.Run(kClaim);
     if (cursor.empty()) return absl::OkStatus();
     for (const auto& row : transaction.Run(kDue, cursor[0][0].c_str(), cursor[0][1].as<std::int64_t>(),
                                            absl::ToDoubleSeconds(age), limit)) {

@@ -79,7 +79,7 @@ std::string Digest(const ProviderStatement& statement) {
   return hash.Finish();
 }
 
-StoredStatement StatementOf(const pqxx::row& row) {
+StoredStatement StatementOf(const postgres::Row& row) {
   StoredStatement statement{.statement_id = row[0].c_str(),
                             .start = absl::FromUnixMicros(row[1].as<std::int64_t>()),
                             .end = absl::FromUnixMicros(row[2].as<std::int64_t>()),
@@ -101,18 +101,18 @@ StoredStatement StatementOf(const pqxx::row& row) {
 StatementStore::StatementStore(postgres::Options options) : session_(PatientOptions(std::move(options))) {}
 
 absl::StatusOr<ImportOutcome> StatementStore::Import(const ProviderStatement& statement) {
-  const std::string digest = postgres::Bytes(Digest(statement));
+  const std::string digest = Digest(statement);
   const auto& lines = statement.lines;
   ImportOutcome outcome = ImportOutcome::kStored;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     outcome = ImportOutcome::kStored;
     const bool is_new = transaction
                             .Run(kInsertStatement, statement.statement_id, absl::ToUnixMicros(statement.start),
-                                 absl::ToUnixMicros(statement.end), digest, static_cast<int>(lines.size()))
+                                 absl::ToUnixMicros(statement.end), postgres::Bytes(digest), static_cast<int>(lines.size()))
                             .affected_rows() == 1;
     if (!is_new) {
-      const pqxx::result stored = transaction.Run(kStored, statement.statement_id);
-      if (stored[0][0].c_str() != digest) {
+      const postgres::Rows stored = transaction.Run(kStored, statement.statement_id);
+      if (postgres::FromBytes(stored[0][0].view()) != digest) {
         outcome = ImportOutcome::kReused;
       } else if (static_cast<StatementState>(stored[0][1].as<int>()) == StatementState::kWithdrawn) {
         outcome = ImportOutcome::kWithdrawn;
@@ -135,7 +135,7 @@ absl::StatusOr<std::optional<std::string>> StatementStore::ClaimDue(absl::Durati
   std::optional<std::string> due;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     due.reset();
-    const pqxx::result rows = transaction.Run(kClaimDue, absl::ToDoubleSeconds(every));
+    const postgres::Rows rows = transaction.Run(kClaimDue, absl::ToDoubleSeconds(every));
     if (!rows.empty()) due = rows[0][0].c_str();
     return absl::OkStatus();
   });
@@ -171,7 +171,7 @@ absl::StatusOr<WithdrawalOutcome> StatementStore::Withdraw(const Withdrawal& wit
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     outcome = WithdrawalOutcome::kWithdrawn;
     LockReconciliation(transaction);
-    const pqxx::result standing = transaction.Run(kStanding, id);
+    const postgres::Rows standing = transaction.Run(kStanding, id);
     if (standing.empty()) {
       outcome = WithdrawalOutcome::kUnknown;
     } else if (standing[0][1].as<bool>()) {
