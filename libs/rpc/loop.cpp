@@ -39,11 +39,13 @@ struct Loop::Impl {
   grpc::Alarm wake;
   std::thread thread;
 
-  // With `mutex` held. No alarm once the queue is shut down: gRPC aborts on that.
+  // With `mutex` held. No alarm once the queue is shut down: gRPC aborts on that. An alarm for the past rings at once,
+  // on this thread; one for this moment would be rounded up to the next millisecond, and wait for gRPC's thread for
+  // timers.
   void WakeLocked() {
     if (!sleeping || wake_armed || stopping) return;
     wake_armed = true;
-    wake.Set(queue, gpr_now(GPR_CLOCK_MONOTONIC), this);
+    wake.Set(queue, kPast, this);
   }
 
   // Moves what is to run now into `ready`; answers how long the queue may be waited for.
