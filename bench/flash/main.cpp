@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   flotilla::fleet::Flood flood({.address = absl::GetFlag(FLAGS_order),
-                                .run = "flash",
+                                .run = "flash sale",
                                 .users = absl::GetFlag(FLAGS_users),
                                 .skus = 1,
                                 .sku_prefix = "flash-",
