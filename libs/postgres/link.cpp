@@ -53,7 +53,9 @@ Rows Link::Run(std::span<const Request> requests) {
   while (Next() != nullptr) {
   }
   if (!IsSuccess(result.get())) throw ErrorOf(result.get());
-  return Rows(std::move(result));
+  Rows rows(std::move(result));
+  if (requests.front().answer != nullptr) *requests.front().answer = rows;
+  return rows;
 }
 
 const Link::Known& Link::Prepare(const Statement& statement) {
@@ -111,24 +113,27 @@ Rows Link::RunPipelined(std::span<const Request> requests) {
   Must(PQenterPipelineMode(connection_.get()) == 1);
   for (const Request& request : requests) Must(Send(request));
   Must(PQpipelineSync(connection_.get()) == 1);
-  Result last;
+  std::vector<Rows> answers;
   std::optional<SqlError> error;
-  const auto look = [&](Result result) {
+  const auto look = [&](const Result& result) {
     const bool skipped = result != nullptr && PQresultStatus(result.get()) == PGRES_PIPELINE_ABORTED;
     if (!error.has_value() && !skipped && !IsSuccess(result.get())) error = ErrorOf(result.get());
-    last = std::move(result);
   };
-  for (std::size_t i = 0; i < requests.size() && is_open(); ++i) {
-    look(Next());
+  while (answers.size() < requests.size() && is_open()) {
+    const Result result = Next();
+    look(result);
+    answers.emplace_back(result);
     while (Next() != nullptr) {
     }
   }
-  Result rows = std::move(last);
   if (is_open()) look(Next());  // the point of synchronization
   if (error.has_value() && !is_open()) throw *error;
   Must(is_open() && PQexitPipelineMode(connection_.get()) == 1);
   if (error.has_value()) throw *error;
-  return Rows(std::move(rows));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i].answer != nullptr) *requests[i].answer = answers[i];
+  }
+  return answers.back();
 }
 
 }  // namespace flotilla::postgres

@@ -37,6 +37,7 @@ struct Request {
   const char* name = nullptr;  // of a prepared one; else its text:
   std::string sql = {};
   std::vector<Parameter::Wire> parameters = {};
+  std::shared_ptr<Rows> answer = nullptr;  // where its rows are put, unless nobody wants them
 };
 
 class Link {

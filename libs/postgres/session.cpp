@@ -169,8 +169,22 @@ Rows Transaction::RunWith(const Statement& statement, std::vector<Parameter> par
   return rows;
 }
 
+void Transaction::Flush() {
+  if (deferred_.empty()) return;
+  failed_ = true;
+  Send();
+  failed_ = false;
+}
+
 void Transaction::DeferWith(const Statement& statement, std::vector<Parameter> parameters) {
   deferred_.push_back(session_.impl_->link->Prepared(statement, std::move(parameters)));
+}
+
+Answer Transaction::AskWith(const Statement& statement, std::vector<Parameter> parameters) {
+  Answer answer;
+  DeferWith(statement, std::move(parameters));
+  deferred_.back().answer = answer.rows_;
+  return answer;
 }
 
 void Transaction::DeferSql(std::string_view sql) { deferred_.push_back({.sql = std::string(sql)}); }

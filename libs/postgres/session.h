@@ -32,6 +32,16 @@ struct Options {
 // The same options for a connection of its own: shown by pg_stat_activity as "flotilla-order place", say.
 Options Named(Options options, std::string_view purpose);
 
+// Rows that come with a later message of the transaction.
+class Answer {
+ public:
+  const Rows& rows() const { return *rows_; }  // none before
+
+ private:
+  friend class Transaction;
+  std::shared_ptr<Rows> rows_ = std::make_shared<Rows>();
+};
+
 // Statements of one transaction. Round trips are what a transaction costs while the server is not busy, so BEGIN
 // travels with the first statement, and what is deferred travels with the next statement or with COMMIT, through
 // libpq's pipeline mode (https://www.postgresql.org/docs/15/libpq-pipeline-mode.html).
@@ -50,6 +60,13 @@ class Transaction {
   }
   void DeferSql(std::string_view sql);  // one statement without parameters
 
+  // Defer for a statement whose rows are looked at later: after the next Run, or after the commit.
+  template <class... Args>
+  Answer Ask(const Statement& statement, Args&&... args) {
+    return AskWith(statement, Parameters(std::forward<Args>(args)...));
+  }
+  void Flush();  // sends what was deferred now, and waits for its answers
+
   // For a body of TransactHopefully that sees its hope fail: what it returns then, to run with kLook.
   absl::Status Dash();
 
@@ -65,6 +82,7 @@ class Transaction {
   }
   Rows RunWith(const Statement& statement, std::vector<Parameter> parameters);
   void DeferWith(const Statement& statement, std::vector<Parameter> parameters);
+  Answer AskWith(const Statement& statement, std::vector<Parameter> parameters);
   Rows Send();  // what was deferred, in one message; the last one's rows
   void Begin();
   void Commit();

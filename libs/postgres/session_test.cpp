@@ -10,6 +10,7 @@
 #include <atomic>
 #include <barrier>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <thread>
 #include <vector>
@@ -195,6 +196,23 @@ TEST_F(SessionTest, DeferredStatementsRunInOrder) {
             absl::OkStatus());
   EXPECT_EQ(sum, "6");
   EXPECT_EQ(database.Query("SELECT sum(n) FROM t"), "13");
+}
+
+TEST_F(SessionTest, AnswersComeWithALaterMessage) {
+  Session session(database.options());
+  std::optional<Answer> with_commit;
+  EXPECT_EQ(session.Transact([&](Transaction& tx) {
+    tx.Defer(kInsert, 1, 5);
+    const Answer sum = tx.Ask(kSum);
+    tx.Defer(kAdd, 1);
+    EXPECT_TRUE(sum.rows().empty());
+    EXPECT_EQ(tx.Run(kSum)[0][0].as<int>(), 6);
+    EXPECT_EQ(sum.rows()[0][0].as<int>(), 5);
+    with_commit = tx.Ask(kSum);
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(with_commit->rows()[0][0].as<int>(), 6);
 }
 
 TEST_F(SessionTest, ADeferredStatementThatFailsTakesTheTransactionAlong) {

@@ -48,26 +48,35 @@ const Statement kPost = {"post", R"(
       RETURNING 1)
     SELECT 1 / (count(*) = cardinality($1::bigint[]))::int FROM posted)"};
 
-Wallets Select(Transaction& transaction, const Statement& statement, const absl::flat_hash_set<WalletKey>& keys) {
+postgres::Parameter Owners(const absl::flat_hash_set<WalletKey>& keys) {
+  return TextColumn(keys, [](const WalletKey& k) -> std::string_view { return k.first; });
+}
+postgres::Parameter Currencies(const absl::flat_hash_set<WalletKey>& keys) {
+  return TextColumn(keys, [](const WalletKey& k) -> std::string_view { return k.second; });
+}
+
+}  // namespace
+
+Wallets WalletsFrom(const postgres::Rows& rows) {
   Wallets wallets;
-  wallets.reserve(keys.size());
-  for (const auto& row :
-       transaction.Run(statement, TextColumn(keys, [](const WalletKey& k) -> std::string_view { return k.first; }),
-                       TextColumn(keys, [](const WalletKey& k) -> std::string_view { return k.second; }))) {
+  wallets.reserve(rows.size());
+  for (const auto& row : rows) {
     wallets.emplace(WalletKey(row[1].c_str(), row[2].c_str()),
                     Wallet{row[0].as<std::int64_t>(), row[3].as<std::int64_t>()});
   }
   return wallets;
 }
 
-}  // namespace
-
 Wallets ReadWallets(Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys) {
-  return Select(transaction, kReadWallets, keys);
+  return WalletsFrom(transaction.Run(kReadWallets, Owners(keys), Currencies(keys)));
 }
 
 Wallets LockWallets(Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys) {
-  return Select(transaction, kLockWallets, keys);
+  return WalletsFrom(transaction.Run(kLockWallets, Owners(keys), Currencies(keys)));
+}
+
+postgres::Answer AskToLockWallets(Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys) {
+  return transaction.Ask(kLockWallets, Owners(keys), Currencies(keys));
 }
 
 absl::flat_hash_map<std::string, std::int64_t> ReadProviderBalances(Transaction& transaction,

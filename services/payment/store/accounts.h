@@ -18,6 +18,9 @@ namespace flotilla::payment {
 // Those that exist.
 Wallets ReadWallets(postgres::Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys);
 Wallets LockWallets(postgres::Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys);
+// The same with the next statement that is run, whose picture is of after the locks.
+postgres::Answer AskToLockWallets(postgres::Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys);
+Wallets WalletsFrom(const postgres::Rows& rows);
 // What the provider owes, by currency: not locked, so several instances may go beyond a limit by a batch each.
 absl::flat_hash_map<std::string, std::int64_t> ReadProviderBalances(postgres::Transaction& transaction,
                                                                     const absl::flat_hash_set<std::string>& currencies,

@@ -12,6 +12,7 @@ namespace flotilla::payment {
 namespace {
 
 using postgres::Array;
+using postgres::Care;
 using postgres::Statement;
 using postgres::Transaction;
 
@@ -20,8 +21,9 @@ const Statement kReadCharges = {"read_charges", R"(
            transfer_id
     FROM charge WHERE order_id = ANY($1::uuid[]))"};
 
-// The transfers and the charges they belong to. A charge that another transaction made meanwhile is not returned.
-const Statement kInsertCharges = {"insert_charges", R"(
+// The transfers and the charges they belong to.
+#define INSERT_CHARGES \
+  R"(
     WITH input AS MATERIALIZED (
       SELECT i.*, CASE WHEN state = 1 THEN nextval('transfer_transfer_id_seq') END AS transfer_id
       FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bpchar[], $5::smallint[], $6::bigint[], $7::bigint[])
@@ -33,9 +35,14 @@ const Statement kInsertCharges = {"insert_charges", R"(
     INSERT INTO charge (order_id, user_id, amount, currency, state, captured, reason, transfer_id)
     SELECT order_id, user_id, amount, currency, state, CASE WHEN state = 1 THEN amount ELSE 0 END,
            CASE WHEN state = 2 THEN 'INSUFFICIENT_FUNDS' END, transfer_id
-    FROM input
-    ON CONFLICT (order_id) DO NOTHING
-    RETURNING order_id, transfer_id)"};
+    FROM input)"
+#define RETURNING_TRANSFERS " RETURNING order_id, transfer_id"
+const Statement kInsertNewCharges = {"insert_new_charges", INSERT_CHARGES RETURNING_TRANSFERS};
+// A charge that another transaction made meanwhile is not returned.
+const Statement kInsertCharges = {"insert_charges",
+                                  INSERT_CHARGES " ON CONFLICT (order_id) DO NOTHING" RETURNING_TRANSFERS};
+#undef RETURNING_TRANSFERS
+#undef INSERT_CHARGES
 
 const Statement kReadDeposits = {"read_deposits", R"(
     SELECT deposit_id, user_id, amount, currency FROM deposit WHERE deposit_id = ANY($1::text[]))"};
@@ -81,48 +88,60 @@ Charges ChargesOf(const postgres::Rows& rows) {
   return charges;
 }
 
+template <class Writes>
+postgres::Answer AskToInsert(Transaction& transaction, const Statement& statement, const Writes& writes) {
+  return transaction.Ask(
+      statement, TextColumn(writes, [](const auto& w) -> std::string_view { return w.command->order_id; }),
+      TextColumn(writes, [](const auto& w) -> std::string_view { return w.command->user_id; }),
+      NumberColumn(writes, [](const auto& w) { return w.command->amount.minor_units; }),
+      TextColumn(writes, [](const auto& w) -> std::string_view { return w.command->amount.currency; }),
+      NumberColumn(writes, [](const auto& w) { return w.state; }),
+      NumberColumn(writes, [](const auto& w) { return w.transfer.debit_account; }),
+      NumberColumn(writes, [](const auto& w) { return w.transfer.credit_account; }));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ChargeResult>> LedgerStore::Charge(std::span<const ChargeCommand> commands) {
   std::vector<ChargeResult> results;
-  const absl::Status status = TransactUnlessRaced(session_, [&](Transaction& transaction, bool& raced) -> absl::Status {
-    // The wallets first: with them locked, a charge of the same user that ran beside us is visible to the next
-    // statement.
-    const Wallets wallets = LockWallets(transaction, WalletsOf(commands));
-    const Charges charges = ChargesOf(transaction.Run(
-        kReadCharges, TextColumn(commands, [](const auto& c) -> std::string_view { return c.order_id; })));
-    LearnSystem(transaction, CurrenciesOf(wallets), system_);
-    ChargePlan plan = PlanCharges(commands, charges, wallets, system_);
-    if (plan.postings.overflow) return Overflow();
-    absl::flat_hash_map<std::string, std::int64_t> transfer_ids;
-    if (!plan.writes.empty()) {
-      const auto& writes = plan.writes;
-      const auto inserted = transaction.Run(
-          kInsertCharges, TextColumn(writes, [](const auto& w) -> std::string_view { return w.command->order_id; }),
-          TextColumn(writes, [](const auto& w) -> std::string_view { return w.command->user_id; }),
-          NumberColumn(writes, [](const auto& w) { return w.command->amount.minor_units; }),
-          TextColumn(writes, [](const auto& w) -> std::string_view { return w.command->amount.currency; }),
-          NumberColumn(writes, [](const auto& w) { return w.state; }),
-          NumberColumn(writes, [](const auto& w) { return w.transfer.debit_account; }),
-          NumberColumn(writes, [](const auto& w) { return w.transfer.credit_account; }));
-      raced = inserted.size() != writes.size();
-      if (raced) return absl::OkStatus();
-      transfer_ids.reserve(inserted.size());
-      for (const auto& row : inserted) {
-        if (!row[1].is_null()) transfer_ids.emplace(row[0].c_str(), row[1].as<std::int64_t>());
-      }
-      Post(transaction, plan.postings);
-    }
-    for (std::size_t i = 0; i < commands.size(); ++i) {
-      ChargeResult& result = plan.results[i];
-      if (result.outcome == ChargeOutcome::kCharged && result.transfer_id == 0) {
-        result.transfer_id = transfer_ids.at(commands[i].order_id);
-      }
-    }
-    results = std::move(plan.results);
-    return absl::OkStatus();
-  });
+  postgres::Answer inserted;
+  const absl::Status status =
+      TransactHopefullyUnlessRaced(session_, [&](Transaction& transaction, Care care, bool& raced) -> absl::Status {
+        // The wallets first: with them locked, a charge of the same user that ran beside us is visible to the next
+        // statement.
+        const postgres::Answer locked = AskToLockWallets(transaction, WalletsOf(commands));
+        const Charges charges = ChargesOf(transaction.Run(
+            kReadCharges, TextColumn(commands, [](const auto& c) -> std::string_view { return c.order_id; })));
+        const Wallets wallets = WalletsFrom(locked.rows());
+        LearnSystem(transaction, CurrenciesOf(wallets), system_);
+        ChargePlan plan = PlanCharges(commands, charges, wallets, system_);
+        if (plan.postings.overflow) return Overflow();
+        inserted = {};
+        if (!plan.writes.empty()) {
+          const bool hopeful = care == Care::kHope;
+          inserted = AskToInsert(transaction, hopeful ? kInsertNewCharges : kInsertCharges, plan.writes);
+          if (!hopeful) {
+            transaction.Flush();
+            raced = inserted.rows().size() != plan.writes.size();
+            if (raced) return absl::OkStatus();
+          }
+          Post(transaction, plan.postings);
+        }
+        results = std::move(plan.results);
+        return absl::OkStatus();
+      });
   if (!status.ok()) return status;
+  absl::flat_hash_map<std::string, std::int64_t> transfer_ids;
+  transfer_ids.reserve(inserted.rows().size());
+  for (const auto& row : inserted.rows()) {
+    if (!row[1].is_null()) transfer_ids.emplace(row[0].c_str(), row[1].as<std::int64_t>());
+  }
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    ChargeResult& result = results[i];
+    if (result.outcome == ChargeOutcome::kCharged && result.transfer_id == 0) {
+      result.transfer_id = transfer_ids.at(commands[i].order_id);
+    }
+  }
   return results;
 }
 

@@ -106,10 +106,11 @@ absl::StatusOr<ImportOutcome> StatementStore::Import(const ProviderStatement& st
   ImportOutcome outcome = ImportOutcome::kStored;
   const absl::Status status = session_.Transact([&](Transaction& transaction) {
     outcome = ImportOutcome::kStored;
-    const bool is_new = transaction
-                            .Run(kInsertStatement, statement.statement_id, absl::ToUnixMicros(statement.start),
-                                 absl::ToUnixMicros(statement.end), postgres::Bytes(digest), static_cast<int>(lines.size()))
-                            .affected_rows() == 1;
+    const bool is_new =
+        transaction
+            .Run(kInsertStatement, statement.statement_id, absl::ToUnixMicros(statement.start),
+                 absl::ToUnixMicros(statement.end), postgres::Bytes(digest), static_cast<int>(lines.size()))
+            .affected_rows() == 1;
     if (!is_new) {
       const postgres::Rows stored = transaction.Run(kStored, statement.statement_id);
       if (postgres::FromBytes(stored[0][0].view()) != digest) {

@@ -12,5 +12,9 @@ namespace flotilla::payment {
 // by `raced`, everything is rolled back, and it looks again. ABORTED after a few times.
 absl::Status TransactUnlessRaced(postgres::Session& session,
                                  const std::function<absl::Status(postgres::Transaction&, bool& raced)>& body);
+// Each time it first runs hopefully, as Session::TransactHopefully does.
+absl::Status TransactHopefullyUnlessRaced(
+    postgres::Session& session,
+    const std::function<absl::Status(postgres::Transaction&, postgres::Care, bool& raced)>& body);
 
 }  // namespace flotilla::payment
