@@ -90,8 +90,8 @@ inline std::string Columns(const std::vector<LineFact>& lines) {
     quantities.push_back(line.quantity);
     prices.push_back(line.unit_price);
   }
-  return absl::StrCat("'", postgres::Literal(skus), "', '", postgres::Literal(quantities), "', '", postgres::Literal(prices),
-                      "'");
+  return absl::StrCat("'", postgres::Literal(skus), "', '", postgres::Literal(quantities), "', '",
+                      postgres::Literal(prices), "'");
 }
 
 inline const std::map<std::string, int> kWallets = {{"alice", 3}, {"bob", 4}, {"carol", 5}, {"dave", 6}};

@@ -122,8 +122,8 @@ absl::Status DeliveryStore::Finish(const Attempt& attempt, const Outcome& outcom
     transaction.Run(kLock, endpoint_id);
     transaction.Run(kLogAttempt, attempt.delivery_id, outcome.http_status, error,
                     absl::ToInt64Milliseconds(outcome.duration));
-    const postgres::Rows finished = transaction.Run(kFinish, attempt.delivery_id, attempt.number, static_cast<int>(state),
-                                                  absl::ToInt64Microseconds(wait));
+    const postgres::Rows finished = transaction.Run(kFinish, attempt.delivery_id, attempt.number,
+                                                    static_cast<int>(state), absl::ToInt64Microseconds(wait));
     if (finished.affected_rows() > 0 && state == DeliveryState::kFailed) {
       Disable(transaction, attempt.endpoint, error);
     }

@@ -68,8 +68,9 @@ absl::Status EndpointStore::Add(const Endpoint& endpoint) {
     if (transaction.Run(kCountUp, endpoint.user_id, kMaxEndpoints).affected_rows() == 0) {
       return absl::ResourceExhaustedError("too many endpoints");
     }
-    const postgres::Rows added = transaction.Run(kAdd, endpoint.endpoint_id, endpoint.user_id, endpoint.url,
-                                               postgres::Bytes(endpoint.secret), postgres::Array(endpoint.event_types));
+    const postgres::Rows added =
+        transaction.Run(kAdd, endpoint.endpoint_id, endpoint.user_id, endpoint.url, postgres::Bytes(endpoint.secret),
+                        postgres::Array(endpoint.event_types));
     return added.affected_rows() > 0 ? absl::OkStatus() : absl::AlreadyExistsError("the user has it");
   });
 }

@@ -31,7 +31,8 @@ inline Notification FromRow(const std::string& user_id, const postgres::Row& row
   return n;
 }
 
-inline Preferences PreferencesFrom(const postgres::Field& language, const postgres::Field& types, const postgres::Field& channels) {
+inline Preferences PreferencesFrom(const postgres::Field& language, const postgres::Field& types,
+                                   const postgres::Field& channels) {
   Preferences preferences;
   preferences.language = language.c_str();
   if (std::string_view(types.c_str()) == "{}") return preferences;
