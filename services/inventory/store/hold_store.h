@@ -1,8 +1,9 @@
 // Holds in PostgreSQL: the truth. Blocking; one method is one transaction. Errors as in postgres/session.h.
 //
 // Locks are taken in one order, reservations by order id and then SKUs by name, so that batches that meet queue up
-// instead of deadlocking. One case is left to PostgreSQL's deadlock detection and a retry: a Reserve inserts its row
-// while it holds the SKUs, and may meet the tombstone of a Release of the same order.
+// instead of deadlocking. Two cases are left to PostgreSQL's deadlock detection and a retry: a Reserve inserts its row
+// while it holds the SKUs, and may meet the tombstone of a Release of the same order; and a Confirm locks its
+// reservations as it finds them, and may meet another batch with two of the same orders.
 #pragma once
 
 #include <span>

@@ -211,6 +211,61 @@ TEST_F(HoldStoreTest, ABatchSeesItselfAndAnswersRepeatsAlike) {
   EXPECT_EQ(Get("batch").sold, 3);
 }
 
+TEST_F(HoldStoreTest, OrdersOfABatchAreConfirmedEachForItself) {
+  Put("each-a", 10);
+  Put("each-b", 10);
+  const std::string held = Id(), other = Id(), sold = Id(), released = Id(), unknown = Id();
+  Reserve(Order(held, {{"each-a", 1}, {"each-b", 2}}));
+  Reserve(Order(other, {{"each-b", 3}}));
+  Reserve(Order(sold, {{"each-a", 1}}));
+  Reserve(Order(released, {{"each-a", 1}}));
+  EXPECT_EQ(Confirm(sold), Outcome::kOk);
+  EXPECT_EQ(Release(released), Outcome::kOk);
+  const std::vector<std::string> ids = {unknown, held, sold, released, other, held};
+  EXPECT_EQ(*store.Confirm(ids), (std::vector<Outcome>{Outcome::kUnknownReservation, Outcome::kOk, Outcome::kOk,
+                                                       Outcome::kReleased, Outcome::kOk, Outcome::kOk}));
+  EXPECT_EQ(Get("each-a").sold, 2);
+  EXPECT_EQ(Get("each-a").reserved, 0);
+  EXPECT_EQ(Get("each-b").sold, 5);
+  EXPECT_EQ(Get("each-b").reserved, 0);
+}
+
+// The usual batch is written in one look, which must not show in what becomes of any other.
+TEST_F(HoldStoreTest, ABatchThatIsNotAllNewLeavesNoUnitsOfTheHopeThatItWas) {
+  Put("hope-a", 10);
+  Put("hope-b", 10);
+  const std::string first = Id(), second = Id();
+  const auto reserve = [&](std::vector<ReserveCommand> commands) {
+    const auto results = store.Reserve(commands);
+    std::vector<Outcome> outcomes;
+    if (results.ok()) {
+      for (const ReserveResult& result : *results) outcomes.push_back(result.outcome);
+    }
+    return outcomes;
+  };
+  EXPECT_EQ(reserve({Order(first, {{"hope-a", 1}, {"hope-b", 2}}), Order(second, {{"hope-a", 3}})}),
+            (std::vector<Outcome>{Outcome::kOk, Outcome::kOk}));
+  EXPECT_EQ(Get("hope-a").reserved, 4);
+  EXPECT_EQ(Get("hope-b").reserved, 2);
+  // A repeat among them; then one that asks for too much, for what is unknown, and one that comes after refusals.
+  EXPECT_EQ(reserve({Order(first, {{"hope-a", 1}, {"hope-b", 2}}), Order(Id(), {{"hope-b", 1}})}),
+            (std::vector<Outcome>{Outcome::kOk, Outcome::kOk}));
+  EXPECT_EQ(Get("hope-a").reserved, 4);
+  EXPECT_EQ(Get("hope-b").reserved, 3);
+  EXPECT_EQ(reserve({Order(Id(), {{"hope-a", 1}}), Order(Id(), {{"hope-a", 6}})}),
+            (std::vector<Outcome>{Outcome::kOk, Outcome::kOutOfStock}));
+  EXPECT_EQ(reserve({Order(Id(), {{"hope-none", 1}}), Order(Id(), {{"hope-a", 1}})}),
+            (std::vector<Outcome>{Outcome::kUnknownSku, Outcome::kOk}));
+  EXPECT_EQ(reserve({Order(Id(), {{"hope-a", 1}}), Order(Id(), {{"hope-b", 1}})}),
+            (std::vector<Outcome>{Outcome::kOk, Outcome::kOk}));
+  EXPECT_EQ(Get("hope-a").reserved, 7);
+  EXPECT_EQ(Get("hope-a").available, 3);
+  EXPECT_EQ(Get("hope-b").reserved, 4);
+  // And one whose hope is tried again.
+  EXPECT_EQ(reserve({Order(Id(), {{"hope-b", 1}})}), std::vector<Outcome>{Outcome::kOk});
+  EXPECT_EQ(Get("hope-b").reserved, 5);
+}
+
 ReserveCommand By(const std::string& user, ReserveCommand command) {
   command.user_id = user;
   return command;
@@ -318,6 +373,7 @@ TEST_F(HoldStoreTest, TheSweeperLooksAtNothingThatLives) {
       UPDATE sku SET available = available - 20000, reserved = 10000, sold = 10000 WHERE sku = 'sweep')");
   Reserve(Order(Id(), {{"sweep", 1}}, absl::Milliseconds(1)));
   absl::SleepFor(absl::Milliseconds(20));
+  database->Query("VACUUM (INDEX_CLEANUP ON) reservation");  // of what other tests' holds have left in the index
   pqxx::connection connection(database->options().uri);
   pqxx::nontransaction work(connection);
   work.exec("SET enable_seqscan = off");
