@@ -26,11 +26,14 @@ SqlError ErrorOf(const PGresult* result) {
 void Link::Closer::operator()(pg_conn* connection) const { PQfinish(connection); }
 
 Link::Link(const std::string& connection_string) : connection_(PQconnectdb(connection_string.c_str())) {
-  if (!is_open()) throw SqlError("", PQerrorMessage(connection_.get()));
+  if (!IsAlive()) throw SqlError("", PQerrorMessage(connection_.get()));
   PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
 }
 
-bool Link::is_open() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
+bool Link::IsAlive() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
+
+// One that a message has left in pipeline mode would wait for ever for the answer to the next one.
+bool Link::is_open() const { return IsAlive() && PQpipelineStatus(connection_.get()) == PQ_PIPELINE_OFF; }
 
 Request Link::Prepared(const Statement& statement, std::vector<Parameter> parameters) {
   const Known& known = Prepare(statement);
@@ -119,16 +122,16 @@ Rows Link::RunPipelined(std::span<const Request> requests) {
     const bool skipped = result != nullptr && PQresultStatus(result.get()) == PGRES_PIPELINE_ABORTED;
     if (!error.has_value() && !skipped && !IsSuccess(result.get())) error = ErrorOf(result.get());
   };
-  while (answers.size() < requests.size() && is_open()) {
+  while (answers.size() < requests.size() && IsAlive()) {
     const Result result = Next();
     look(result);
     answers.emplace_back(result);
     while (Next() != nullptr) {
     }
   }
-  if (is_open()) look(Next());  // the point of synchronization
-  if (error.has_value() && !is_open()) throw *error;
-  Must(is_open() && PQexitPipelineMode(connection_.get()) == 1);
+  if (IsAlive()) look(Next());  // the point of synchronization
+  if (error.has_value() && !IsAlive()) throw *error;
+  Must(IsAlive() && PQexitPipelineMode(connection_.get()) == 1);
   if (error.has_value()) throw *error;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (requests[i].answer != nullptr) *requests[i].answer = answers[i];

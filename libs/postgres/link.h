@@ -46,7 +46,7 @@ class Link {
   // SqlError.
   explicit Link(const std::string& connection_string);
 
-  bool is_open() const;
+  bool is_open() const;  // and fit for another message
   // The statement with these parameters, prepared. Throws SqlError, std::invalid_argument for parameters that do not
   // fit the statement, and std::logic_error where another statement has its name.
   Request Prepared(const Statement& statement, std::vector<Parameter> parameters);
@@ -63,6 +63,7 @@ class Link {
     void operator()(pg_conn* connection) const;
   };
   using Result = std::shared_ptr<const pg_result>;
+  bool IsAlive() const;
   const Known& Prepare(const Statement& statement);
   bool Send(const Request& request);
   Result Next();

@@ -248,6 +248,38 @@ TEST_F(SessionTest, DeferredValuesAreQuoted) {
   EXPECT_EQ(back, text);
 }
 
+// Neither side may wait for the other to read: this is more than their buffers hold.
+TEST_F(SessionTest, ALargeMessageWithLargeAnswersGoesThrough) {
+  Session session(database.options());
+  const std::string text(6'000'000, 'x');
+  std::vector<Answer> answers;
+  ASSERT_EQ(session.Transact([&](Transaction& tx) {
+    answers.clear();
+    for (int i = 0; i < 4; ++i) answers.push_back(tx.Ask(kText, text));
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  for (const Answer& answer : answers) EXPECT_EQ(answer.rows()[0][0].view(), text);
+}
+
+TEST_F(SessionTest, AnAnswerOfAMessageThatFailedIsNone) {
+  Session session(database.options());
+  ASSERT_EQ(Insert(session, 1), absl::OkStatus());
+  Answer before, after;
+  EXPECT_EQ(session
+                .Transact([&](Transaction& tx) {
+                  before = tx.Ask(kSum);
+                  tx.Defer(kInsert, 1, 0);
+                  after = tx.Ask(kSum);
+                  return absl::OkStatus();
+                })
+                .code(),
+            absl::StatusCode::kInternal);
+  EXPECT_TRUE(before.rows().empty());
+  EXPECT_TRUE(after.rows().empty());
+  EXPECT_EQ(Insert(session, 2), absl::OkStatus());
+}
+
 TEST_F(SessionTest, AHopeThatFailsLeavesNothingAndIsRunWithCare) {
   Session session(database.options());
   std::vector<Care> cares;
