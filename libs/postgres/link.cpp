@@ -33,7 +33,7 @@ Link::Link(const std::string& connection_string) : connection_(PQconnectdb(conne
 bool Link::IsAlive() const { return PQstatus(connection_.get()) == CONNECTION_OK; }
 
 // One that a message has left in pipeline mode would wait for ever for the answer to the next one.
-bool Link::is_open() const { return IsAlive() && PQpipelineStatus(connection_.get()) == PQ_PIPELINE_OFF; }
+bool Link::is_open() const { return !spoiled_ && IsAlive() && PQpipelineStatus(connection_.get()) == PQ_PIPELINE_OFF; }
 
 Request Link::Prepared(const Statement& statement, std::vector<Parameter> parameters) {
   const Known& known = Prepare(statement);
@@ -76,7 +76,9 @@ const Link::Known& Link::Prepare(const Statement& statement) {
     return owned;
   };
   check(PQprepare(connection_.get(), statement.name, statement.sql, 0, nullptr));
+  spoiled_ = true;
   const Result description = check(PQdescribePrepared(connection_.get(), statement.name));
+  spoiled_ = false;
   Known known{.sql = statement.sql, .types = {}};
   for (int i = 0; i < PQnparams(description.get()); ++i) known.types.push_back(PQparamtype(description.get(), i));
   return known_.emplace(statement.name, std::move(known)).first->second;

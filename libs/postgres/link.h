@@ -72,6 +72,7 @@ class Link {
 
   std::unique_ptr<pg_conn, Closer> connection_;
   std::unordered_map<std::string, Known> known_;
+  bool spoiled_ = false;  // the server knows a statement that this does not
 };
 
 }  // namespace flotilla::postgres

@@ -38,6 +38,10 @@ Row Rows::operator[](std::size_t row) const {
   return {result_, static_cast<int>(row)};
 }
 
+std::string_view Rows::command() const {
+  return result_ == nullptr ? "" : PQcmdStatus(const_cast<pg_result*>(result_.get()));  // which changes nothing
+}
+
 std::size_t Rows::affected_rows() const {
   if (result_ == nullptr) return 0;
   const std::string_view text = PQcmdTuples(const_cast<pg_result*>(result_.get()));  // which changes nothing

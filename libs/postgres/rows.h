@@ -74,6 +74,7 @@ class Rows {
   std::size_t size() const;
   bool empty() const { return size() == 0; }
   Row operator[](std::size_t row) const;  // throws std::out_of_range
+  std::string_view command() const;       // the server's word for what was done, such as COMMIT
   std::size_t affected_rows() const;      // by INSERT, UPDATE, DELETE; those of a SELECT
 
   class Iterator {

@@ -19,6 +19,7 @@ namespace {
 constexpr absl::Duration kConnectPause = absl::Milliseconds(100);
 
 constexpr char kCompletionUnknown[] = "40003";
+constexpr char kFailedTransaction[] = "25P02";
 
 // A deadlock's victim, a serialization failure.
 bool IsRolledBack(const std::string& state) { return state.starts_with("40"); }
@@ -88,14 +89,18 @@ struct Session::Impl {
     } catch (const SqlError& error) {
       const std::string& state = error.state();
       const std::string said = absl::StrCat("postgres: ", Describe(state, error.what()));
+      // Whatever the server said before it went: it may be replayed when it comes back.
+      if (committing && (state.empty() || !link->is_open())) return lost;
       if (state == kCompletionUnknown) return {absl::UnknownError(said), Next::kReturn, true};
       if (IsTimeout(state)) return {absl::DeadlineExceededError(said)};
       if (IsRolledBack(state)) return {absl::AbortedError(said), Next::kRetry};
       if (IsShortOfResources(state)) return {absl::UnavailableError(said)};
       if (IsDisconnect(state) || !link->is_open()) return lost;
       if (IsHopeDashed(state)) return {absl::InternalError(said), Next::kRetryWithCare};
-      // A migration changed a table under a prepared statement ("cached plan must not change result type").
-      if (state == "0A000") return {absl::InternalError(said), Next::kRetry, true};
+      // A migration changed a table under a prepared statement ("cached plan must not change result type"); or the
+      // server knows other prepared statements than the link does.
+      if (state == "0A000" || state == "42P05" || state == "26000")
+        return {absl::InternalError(said), Next::kRetry, true};
       // Connected to a server that has become a standby.
       if (state == "25006") return {absl::UnavailableError(said), Next::kReturn, true};
       // Not the server's word: libpq could not go on with this connection.
@@ -207,7 +212,7 @@ void Transaction::Begin() {
 
 void Transaction::Commit() {
   DeferSql("COMMIT");
-  Send();
+  if (Send().command() != "COMMIT") throw SqlError(kFailedTransaction, "a failed transaction was to be committed");
 }
 
 void Transaction::Rollback() {

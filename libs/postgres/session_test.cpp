@@ -183,6 +183,39 @@ TEST_F(SessionTest, ASwallowedErrorIsNotReportedAsCommitted) {
   EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "0");
 }
 
+TEST_F(SessionTest, ASwallowedErrorOfAStatementThatIsDeferredIsNotReportedAsCommitted) {
+  Session session(database.options());
+  const Statement none{"none", "SELECT * FROM nothing"};
+  const absl::Status status = session.Transact([&](Transaction& tx) {
+    tx.Run(kInsert, 1, 0);
+    try {
+      tx.Defer(none);
+    } catch (const SqlError&) {
+    }
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(database.Query("SELECT count(*) FROM t"), "0");
+}
+
+// As where the server had prepared a statement, but the answer to that was lost.
+TEST_F(SessionTest, AConnectionWithAnUnknownPreparedStatementIsReplaced) {
+  Session session(database.options());
+  const Statement known{"known", "SELECT 2"};
+  int runs = 0, found = 0;
+  EXPECT_EQ(session.Transact([&](Transaction& tx) {
+    if (runs++ == 0) {
+      tx.DeferSql("PREPARE known AS SELECT 1");
+      tx.Flush();
+    }
+    found = tx.Run(known)[0][0].as<int>();
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(found, 2);
+}
+
 TEST_F(SessionTest, DeferredStatementsRunInOrder) {
   Session session(database.options());
   std::string sum;

@@ -63,10 +63,15 @@ absl::StatusOr<std::vector<Outcome>> HoldStore::Confirm(std::span<const std::str
   const std::set<std::string> unique(order_ids.begin(), order_ids.end());
   postgres::Answer sold;
   // A hold that has run out but was not swept yet may still be confirmed: its stock is there.
-  const absl::Status status = session_.Transact([&](Transaction& transaction) {
-    sold = transaction.Ask(kSell, Array(std::vector<std::string>(unique.begin(), unique.end())));
-    return absl::OkStatus();
-  });
+  const auto sell = [&] {
+    return session_.Transact([&](Transaction& transaction) {
+      sold = transaction.Ask(kSell, Array(std::vector<std::string>(unique.begin(), unique.end())));
+      return absl::OkStatus();
+    });
+  };
+  absl::Status status = sell();
+  // As after a restart of the server, which shows when COMMIT has been sent with all else. It may be done twice.
+  if (absl::IsUnknown(status)) status = sell();
   if (!status.ok()) return status;
   std::set<std::string> others = unique;
   for (const auto& row : sold.rows()) others.erase(row[0].c_str());

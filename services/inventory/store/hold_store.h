@@ -27,6 +27,7 @@ class HoldStore {
 
   // Results in the order of the arguments.
   absl::StatusOr<std::vector<ReserveResult>> Reserve(std::span<const ReserveCommand> commands);
+  // An error may come after some of them were confirmed; to ask again finds them so.
   absl::StatusOr<std::vector<Outcome>> Confirm(std::span<const std::string> order_ids);
   absl::StatusOr<std::vector<ReleaseResult>> Release(std::span<const ReleaseCommand> commands);
   absl::StatusOr<std::vector<ExtendResult>> Extend(std::span<const ExtendCommand> commands);

@@ -143,7 +143,7 @@ std::optional<Found> TakeAll(Transaction& transaction, std::span<const ReserveCo
     found.stocks.emplace(row[0].c_str(), StockFrom(row, 1, 3));
     found.now = absl::FromUnixMicros(row[7].as<std::int64_t>());
   }
-  if (found.stocks.size() != wanted.size()) return std::nullopt;
+  if (wanted.empty() || found.stocks.size() != wanted.size()) return std::nullopt;
   return found;
 }
 

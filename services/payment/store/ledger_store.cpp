@@ -139,7 +139,9 @@ absl::StatusOr<std::vector<ChargeResult>> LedgerStore::Charge(std::span<const Ch
   for (std::size_t i = 0; i < commands.size(); ++i) {
     ChargeResult& result = results[i];
     if (result.outcome == ChargeOutcome::kCharged && result.transfer_id == 0) {
-      result.transfer_id = transfer_ids.at(commands[i].order_id);
+      const auto transfer = transfer_ids.find(commands[i].order_id);
+      if (transfer == transfer_ids.end()) return absl::InternalError("a charge has no transfer");
+      result.transfer_id = transfer->second;
     }
   }
   return results;
