@@ -8,11 +8,11 @@
 namespace flotilla::postgres {
 namespace {
 
-constexpr std::array<std::int8_t, 256> kDigit = [] {
-  std::array<std::int8_t, 256> digits{};
+constexpr std::array<int, 256> kDigit = [] {
+  std::array<int, 256> digits{};
   digits.fill(-1);
-  for (int i = 0; i < 10; ++i) digits['0' + i] = static_cast<std::int8_t>(i);
-  for (int i = 0; i < 6; ++i) digits['a' + i] = digits['A' + i] = static_cast<std::int8_t>(10 + i);
+  for (int i = 0; i < 10; ++i) digits['0' + i] = i;
+  for (int i = 0; i < 6; ++i) digits['a' + i] = digits['A' + i] = 10 + i;
   return digits;
 }();
 

@@ -81,9 +81,9 @@ struct Session::Impl {
 
   // Maps the exception in flight. `committing`: COMMIT was sent, so a lost connection leaves the outcome open.
   Attempt Explain(bool committing) const {
-    const Attempt lost =
-        committing ? Attempt{absl::UnknownError("postgres: connection lost during commit"), Next::kReturn, true}
-                   : Attempt{absl::UnavailableError("postgres: connection lost"), Next::kRetry, true};
+    Attempt lost = committing
+                       ? Attempt{absl::UnknownError("postgres: connection lost during commit"), Next::kReturn, true}
+                       : Attempt{absl::UnavailableError("postgres: connection lost"), Next::kRetry, true};
     try {
       throw;
     } catch (const SqlError& error) {

@@ -103,6 +103,7 @@ absl::StatusOr<std::vector<ReleaseResult>> HoldStore::Release(std::span<const Re
   std::map<std::string, bool> wanted;  // order id -> return_sold by any of its commands
   for (const ReleaseCommand& command : commands) wanted[command.order_id] |= command.return_sold;
   std::vector<std::string> ids;
+  ids.reserve(wanted.size());
   for (const auto& [id, return_sold] : wanted) ids.push_back(id);
 
   std::vector<ReleaseResult> results;
@@ -159,6 +160,7 @@ absl::StatusOr<std::vector<ExtendResult>> HoldStore::Extend(std::span<const Exte
     hold = std::max(hold, absl::ToInt64Microseconds(command.hold));
   }
   std::vector<std::string> ids;
+  ids.reserve(wanted.size());
   for (const auto& [id, hold] : wanted) ids.push_back(id);
 
   std::vector<ExtendResult> results;

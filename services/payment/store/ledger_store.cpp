@@ -11,7 +11,6 @@
 namespace flotilla::payment {
 namespace {
 
-using postgres::Array;
 using postgres::Care;
 using postgres::Statement;
 using postgres::Transaction;
