@@ -72,7 +72,9 @@ Wallets ReadWallets(Transaction& transaction, const absl::flat_hash_set<WalletKe
 }
 
 Wallets LockWallets(Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys) {
-  return WalletsFrom(transaction.Run(kLockWallets, Owners(keys), Currencies(keys)));
+  const postgres::Answer locked = AskToLockWallets(transaction, keys);
+  transaction.Flush();
+  return WalletsFrom(locked.rows());
 }
 
 postgres::Answer AskToLockWallets(Transaction& transaction, const absl::flat_hash_set<WalletKey>& keys) {
