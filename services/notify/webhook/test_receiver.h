@@ -9,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -136,13 +137,18 @@ class TestReceiver {
       reply = behaviour_(request);
     }
     if (reply == "hang" || reply == "drip") {
-      char byte = 'H';
-      while (reply == "drip" ? send(fd, &byte, 1, MSG_NOSIGNAL) == 1 : true) {
+      // A head that a client has to go on with; any other first bytes it may refuse at once.
+      static constexpr std::string_view kDripping = "HTTP/1.1 200 X\r\nx-endless: ";
+      char byte = 0;
+      for (std::size_t sent = 0;; ++sent) {
+        if (reply == "drip") {
+          const char next = sent < kDripping.size() ? kDripping[sent] : 'x';
+          if (send(fd, &next, 1, MSG_NOSIGNAL) != 1) return;
+        }
         absl::SleepFor(absl::Milliseconds(20));
         std::lock_guard lock(mutex_);
         if (stopping_ || (reply == "hang" && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)) return;
       }
-      return;
     }
     send(fd, reply.data(), reply.size(), MSG_NOSIGNAL);
   }
