@@ -1,9 +1,11 @@
-# flotilla_room(<name> SOURCES a.cpp ... DEPS <target> ... [TESTS a_test.cpp ...] [TEST_DEPS <target> ...])
+# flotilla_room(<name> SOURCES a.cpp ... DEPS <target> ... [TESTS a_test.cpp ...] [TEST_DEPS <target> ...]
+#               [APART b.cpp ...])
 # One room of the house: static library flotilla_<name> (INTERFACE where it has no sources) and, for its tests,
 # the executable flotilla_<name>_test, registered with ctest under the same name; it has libs/testing too. A room that another one does not
-# list in DEPS is not on its link line, so a wrong include fails.
+# list in DEPS is not on its link line, so a wrong include fails. APART: sources with file-local names that another source of
+# the room has too; where the others are compiled as one (preset tidy) they are not.
 function(flotilla_room name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;TESTS;TEST_DEPS;APART" ${ARGN})
   if(ARG_SOURCES)
     add_library(flotilla_${name} STATIC ${ARG_SOURCES})
     set(scope PUBLIC)
@@ -13,14 +15,21 @@ function(flotilla_room name)
     set(scope INTERFACE)
   endif()
   target_include_directories(flotilla_${name} ${scope} ${CMAKE_SOURCE_DIR}/libs ${CMAKE_SOURCE_DIR}/services)
+  set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   target_link_libraries(flotilla_${name} ${scope} ${ARG_DEPS})
   if(ARG_TESTS)
     add_executable(flotilla_${name}_test ${ARG_TESTS})
     target_link_libraries(flotilla_${name}_test PRIVATE flotilla_${name} ${ARG_TEST_DEPS} flotilla_testing flotilla_flags GTest::gtest_main GTest::gmock)
+    set_target_properties(flotilla_${name}_test PROPERTIES CXX_CLANG_TIDY "${FLOTILLA_TEST_TIDY}")
     add_test(NAME flotilla_${name}_test COMMAND flotilla_${name}_test)
     set_tests_properties(flotilla_${name}_test PROPERTIES TIMEOUT 300)
   endif()
 endfunction()
+
+# clang-tidy's command for tests, which may crash on a value that is not there, and need not be fast.
+if(CMAKE_CXX_CLANG_TIDY)
+  set(FLOTILLA_TEST_TIDY "${CMAKE_CXX_CLANG_TIDY};--checks=-bugprone-unchecked-optional-access,-performance-*")
+endif()
 
 # Our own warnings; generated code does not get them.
 add_library(flotilla_flags INTERFACE)

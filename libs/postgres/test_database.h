@@ -11,6 +11,7 @@
 #include "testing/environment.h"
 
 // libpqxx 6.4 leaks one PGresult whenever a statement finds its connection lost.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): LeakSanitizer looks for this name.
 extern "C" __attribute__((weak)) const char* __lsan_default_suppressions() { return "leak:libpqxx-6.4.so\n"; }
 
 namespace flotilla::postgres {
@@ -26,7 +27,7 @@ class TestDatabase {
   ~TestDatabase() {
     try {
       Admin("DROP DATABASE " + name_ + " WITH (FORCE)");
-    } catch (const std::exception&) {  // the server is gone, and the database with it
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the server is gone, and the database with it
     }
   }
   TestDatabase(const TestDatabase&) = delete;
