@@ -125,7 +125,8 @@ class Hub {
     friend class Hub;
     explicit Ticket(Hub& hub) : hub_(hub) {}
 
-    // Under the hub's mutex.
+    // Under the hub's mutex. A copy, for the key may be the very one that is erased.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param)
     void Remove(std::string key) {
       auto it = hub_.tickets_.equal_range(key).first;
       while (it->second != this) ++it;

@@ -149,10 +149,11 @@ absl::Status StreamPublisher::CollectAcks(std::size_t count, StreamMark& mark) {
       return NatsError("acks", status);
     }
     const std::string_view token = std::string_view(natsMsg_GetSubject(raw)).substr(inbox_.size() + 1);
-    const char* const end = token.data() + token.size();
+    const char* const begin = token.data();
+    const char* const end = begin + token.size();
     std::uint64_t batch = 0;
     std::size_t index = 0;
-    const auto first = std::from_chars(token.data(), end, batch);
+    const auto first = std::from_chars(begin, end, batch);
     if (batch != generation_ || first.ptr == end) continue;  // a late ack of an earlier try
     std::from_chars(first.ptr + 1, end, index);
     if (index >= count || acked[index]) continue;

@@ -38,7 +38,9 @@ prometheus::Counter& Refused(std::string_view method, const char* reason) {
 }
 
 // Orders begin with these; whatever else services call of one another goes on with what was accepted.
-bool IsNewWork(std::string_view method) { return method.ends_with("/Reserve") || method.ends_with("/BatchReserve"); }
+bool IsNewWork(std::string_view method) {
+  return method.ends_with("/Reserve") || method.ends_with("/BatchReserve") || method.ends_with("/BatchCreateOrders");
+}
 
 }  // namespace
 

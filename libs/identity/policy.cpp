@@ -11,6 +11,7 @@ constexpr Access kUser{.users = Users::kAll};
 constexpr Access kOperator{.users = Users::kOperators};
 constexpr Access kOrder{.service = "order"};
 constexpr Access kPayment{.service = "payment"};
+constexpr Access kGatewayOrOperator{.users = Users::kOperators, .service = "gateway"};
 constexpr Access kOrderOrOperator{.users = Users::kOperators, .service = "order"};
 
 struct Row {
@@ -22,6 +23,7 @@ struct Row {
 // Of a user's methods the handlers see to it that the user meets nobody else's things.
 constexpr Row kTable[] = {
     {"flotilla.order.v1.OrderService", "CreateOrder", kUser},
+    {"flotilla.order.v1.OrderService", "BatchCreateOrders", kGatewayOrOperator},
     {"flotilla.order.v1.OrderService", "GetOrder", kUser},
     {"flotilla.order.v1.OrderService", "ListOrders", kUser},
     {"flotilla.order.v1.OrderService", "CancelOrder", kUser},

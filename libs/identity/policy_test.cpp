@@ -64,6 +64,13 @@ TEST(Policy, MoneyAndHoldsAreMovedByTheOrderServiceAlone) {
   }
 }
 
+TEST(Policy, OrdersForOthersArePlacedByGatewaysAndOperators) {
+  const Access* access = FindAccess("flotilla.order.v1.OrderService/BatchCreateOrders");
+  ASSERT_NE(access, nullptr);
+  EXPECT_EQ(access->users, Users::kOperators);
+  EXPECT_EQ(access->service, "gateway");
+}
+
 TEST(Policy, MoneyGoesBackByOperatorsAndTheOrderServiceAlone) {
   for (const auto& [method, service] :
        {std::pair("order.v1.OrderService/RefundOrder", ""), std::pair("payment.v1.PaymentService/Refund", "order"),

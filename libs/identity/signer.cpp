@@ -34,7 +34,7 @@ std::string FromDer(const std::string& der) {
   const auto* at = reinterpret_cast<const unsigned char*>(der.data());
   const std::unique_ptr<ECDSA_SIG, decltype(&ECDSA_SIG_free)> pair(
       d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())), &ECDSA_SIG_free);
-  std::string out(2 * kCoordinate, '\0');
+  std::string out(std::size_t{2} * kCoordinate, '\0');
   auto* bytes = reinterpret_cast<unsigned char*>(out.data());
   BN_bn2binpad(ECDSA_SIG_get0_r(pair.get()), bytes, kCoordinate);
   BN_bn2binpad(ECDSA_SIG_get0_s(pair.get()), bytes + kCoordinate, kCoordinate);

@@ -71,7 +71,7 @@ absl::Status Migrate(const Options& options, std::span<const Migration> migratio
   Options patient = options;  // a migration takes as long as it takes
   patient.statement_timeout = absl::ZeroDuration();
   patient.lock_timeout = absl::ZeroDuration();
-  const absl::Time deadline = absl::Now() + wait;
+  const absl::Time deadline = absl::Now() + wait;  // NOLINT(clang-analyzer-deadcode.DeadStores): for what is thrown
   for (;;) {
     absl::Status status;
     try {

@@ -27,7 +27,7 @@ class TestDatabase {
   ~TestDatabase() {
     try {
       Admin("DROP DATABASE " + name_ + " WITH (FORCE)");
-    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the server is gone, and the database with it
+    } catch (const std::exception&) {  // the server is gone, and the database with it
     }
   }
   TestDatabase(const TestDatabase&) = delete;

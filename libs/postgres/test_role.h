@@ -26,7 +26,7 @@ class TestRole {
     try {
       database_.Query("DROP OWNED BY " + name_);
       database_.Query("DROP ROLE " + name_);
-    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the server is gone, and the role with it
+    } catch (const std::exception&) {  // the server is gone, and the role with it
     }
   }
   TestRole(const TestRole&) = delete;

@@ -76,7 +76,7 @@ absl::StatusOr<std::int64_t> Etcd::Grant(absl::Duration ttl) {
   etcdserverpb::LeaseGrantRequest request;
   request.set_ttl(absl::ToInt64Seconds(ttl));
   etcdserverpb::LeaseGrantResponse response;
-  const absl::Status status = Call(kTimeout, [&](auto& context, auto channel) {
+  const absl::Status status = Call(kTimeout, [&](auto& context, const auto& channel) {
     return etcdserverpb::Lease::NewStub(channel)->LeaseGrant(&context, request, &response);
   });
   if (!status.ok()) return status;
@@ -88,7 +88,7 @@ absl::Status Etcd::Put(const std::string& key, const std::string& value, std::in
   request.set_key(key);
   request.set_value(value);
   request.set_lease(lease);
-  return Call(kTimeout, [&](auto& context, auto channel) {
+  return Call(kTimeout, [&](auto& context, const auto& channel) {
     etcdserverpb::PutResponse response;
     return etcdserverpb::KV::NewStub(channel)->Put(&context, request, &response);
   });
@@ -98,7 +98,7 @@ absl::StatusOr<absl::Duration> Etcd::KeepAlive(std::int64_t lease) {
   etcdserverpb::LeaseKeepAliveRequest request;
   request.set_id(lease);
   etcdserverpb::LeaseKeepAliveResponse response;
-  const absl::Status status = Call(kTimeout, [&](auto& context, auto channel) {
+  const absl::Status status = Call(kTimeout, [&](auto& context, const auto& channel) {
     auto stream = etcdserverpb::Lease::NewStub(channel)->LeaseKeepAlive(&context);
     const bool answered = stream->Write(request) && stream->Read(&response);
     stream->WritesDone();
@@ -115,10 +115,11 @@ absl::Status Etcd::Revoke(std::int64_t lease) {
   request.set_id(lease);
   absl::Status status = absl::InvalidArgumentError("no etcd endpoint is given");
   for (std::size_t i = 0; i < channels_.size(); ++i) {
-    status = Call(kRevokeTimeout / static_cast<std::int64_t>(channels_.size()), [&](auto& context, auto channel) {
-      etcdserverpb::LeaseRevokeResponse response;
-      return etcdserverpb::Lease::NewStub(channel)->LeaseRevoke(&context, request, &response);
-    });
+    status =
+        Call(kRevokeTimeout / static_cast<std::int64_t>(channels_.size()), [&](auto& context, const auto& channel) {
+          etcdserverpb::LeaseRevokeResponse response;
+          return etcdserverpb::Lease::NewStub(channel)->LeaseRevoke(&context, request, &response);
+        });
     if (status.ok() || absl::IsNotFound(status)) break;
   }
   return status;
@@ -129,7 +130,7 @@ absl::StatusOr<etcdserverpb::RangeResponse> Etcd::List(const std::string& prefix
   request.set_key(prefix);
   request.set_range_end(RangeEnd(prefix));
   etcdserverpb::RangeResponse response;
-  const absl::Status status = Call(kTimeout, [&](auto& context, auto channel) {
+  const absl::Status status = Call(kTimeout, [&](auto& context, const auto& channel) {
     return etcdserverpb::KV::NewStub(channel)->Range(&context, request, &response);
   });
   if (!status.ok()) return status;
@@ -142,7 +143,7 @@ absl::Status Etcd::Watch(const std::string& prefix, std::int64_t revision,
   request.mutable_create_request()->set_key(prefix);
   request.mutable_create_request()->set_range_end(RangeEnd(prefix));
   request.mutable_create_request()->set_start_revision(revision);
-  return Call(absl::InfiniteDuration(), [&](auto& context, auto channel) {
+  return Call(absl::InfiniteDuration(), [&](auto& context, const auto& channel) {
     auto stream = etcdserverpb::Watch::NewStub(channel)->Watch(&context);
     etcdserverpb::WatchResponse response;
     bool more = stream->Write(request);

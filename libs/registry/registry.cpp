@@ -112,8 +112,8 @@ struct Registration::Impl {
   std::thread thread;  // uses all of the above
 };
 
-Registration::Registration(Options options, std::string service, std::string instance_id, std::string address,
-                           std::map<std::string, std::string> metadata)
+Registration::Registration(Options options, const std::string& service, const std::string& instance_id,
+                           const std::string& address, const std::map<std::string, std::string>& metadata)
     : impl_(std::make_unique<Impl>(std::move(options), service, instance_id, address, metadata)) {}
 
 Registration::~Registration() { Deregister(); }
@@ -197,7 +197,8 @@ struct Resolver::Impl {
   std::thread thread;  // last: uses all of the above
 };
 
-Resolver::Resolver(Options options, std::string service) : impl_(std::make_unique<Impl>(options, service)) {}
+Resolver::Resolver(const Options& options, const std::string& service)
+    : impl_(std::make_unique<Impl>(options, service)) {}
 
 Resolver::~Resolver() = default;
 

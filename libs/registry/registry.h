@@ -24,8 +24,8 @@ struct Options {
 // lease. Own thread; never blocks the caller; etcd may be away at the start.
 class Registration {
  public:
-  Registration(Options options, std::string service, std::string instance_id, std::string address,
-               std::map<std::string, std::string> metadata = {});
+  Registration(Options options, const std::string& service, const std::string& instance_id, const std::string& address,
+               const std::map<std::string, std::string>& metadata = {});
   ~Registration();          // Deregister()
   void Deregister();        // revokes the lease; at most a second
   bool registered() const;  // as of now
@@ -39,7 +39,7 @@ class Registration {
 // stream. While etcd is away, or its answer is empty, the last known endpoints stay. Own thread.
 class Resolver final : public rpc::EndpointSource {
  public:
-  Resolver(Options options, std::string service);
+  Resolver(const Options& options, const std::string& service);
   ~Resolver() override;
   void Subscribe(std::function<void(std::vector<std::string>)> on_change) override;
 

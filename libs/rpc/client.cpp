@@ -108,7 +108,7 @@ ChannelPool::ChannelPool(std::string service, std::shared_ptr<EndpointSource> so
       state_(std::make_shared<State>(service_, std::move(security))),
       source_(std::move(source)) {
   FLOTILLA_DECLARE_FAILPOINT("rpc." + service_);
-  source_->Subscribe([state = state_](std::vector<std::string> addresses) { state->Update(addresses); });
+  source_->Subscribe([state = state_](const std::vector<std::string>& addresses) { state->Update(addresses); });
 }
 
 ChannelPool::~ChannelPool() = default;

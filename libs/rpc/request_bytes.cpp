@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "errors/errors.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -42,7 +43,7 @@ std::string BrokenString(const Descriptor& type, std::string_view bytes, int dep
     }
     if (message && depth < kMaxDepth) {
       const std::string inner = BrokenString(*field->message_type(), value, depth + 1);
-      if (!inner.empty()) return name + "." + inner;
+      if (!inner.empty()) return absl::StrCat(name, ".", inner);
     }
   }
   return "";

@@ -57,6 +57,7 @@ absl::Status Server::Start() {
   LimitTransport(builder, options_);
   for (auto& service : services_) builder.RegisterService(service.get());
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
+  queues.reserve(static_cast<std::size_t>(options_.loops));
   for (int i = 0; i < options_.loops; ++i) queues.push_back(builder.AddCompletionQueue());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr || port_ == 0 || health_port == 0) {
@@ -81,6 +82,7 @@ absl::Status Server::Start() {
 
 std::vector<Loop*> Server::loops() const {
   std::vector<Loop*> out;
+  out.reserve(loops_.size());
   for (const auto& loop : loops_) out.push_back(loop.get());
   return out;
 }

@@ -178,7 +178,7 @@ class Server {
   template <class S, class Starter, class Stream, class H>
   struct StreamMethod;
   template <class Method>
-  void Arm(std::shared_ptr<Method> method, int acceptors);
+  void Arm(const std::shared_ptr<Method>& method, int acceptors);
   // Counts the coroutines that serve or wait for calls, so that Shutdown knows when the last has ended.
   struct Alive {
     explicit Alive(Server& s) : server(&s) { server->alive_.fetch_add(1); }

@@ -181,7 +181,7 @@ struct BidiStream final : ServerReader<Q>, ServerWriter<R> {
 }  // namespace internal
 
 template <class Method>
-void Server::Arm(std::shared_ptr<Method> method, int acceptors) {
+void Server::Arm(const std::shared_ptr<Method>& method, int acceptors) {
   service_names_.insert(method->method.substr(0, method->method.find('/')));
   methods_.push_back([method, acceptors](Loop& loop, grpc::ServerCompletionQueue* queue) {
     for (int i = 0; i < acceptors; ++i) async::Spawn(loop, method->Serve(queue, Alive(method->server)));
@@ -194,9 +194,9 @@ void Server::Unary(Service* service,
                                   grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
                    std::string_view method, Handler handler) {
   using Method = UnaryMethod<Service, Request, Response, Handler>;
-  std::shared_ptr<Method> state(
+  const std::shared_ptr<Method> state(
       new Method{*this, service, internal::MethodIndex(method), std::string(method), std::move(handler)});
-  Arm(std::move(state), kUnaryAcceptors);
+  Arm(state, kUnaryAcceptors);
 }
 
 template <class Service, class Base, class Request, class Response, class Handler>
@@ -216,8 +216,8 @@ void Server::ServerStreaming(Service* service,
     co_return status;
   };
   using Method = StreamMethod<Service, decltype(start), Stream, decltype(run)>;
-  std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
-  Arm(std::move(state), kStreamAcceptors);
+  const std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
+  Arm(state, kStreamAcceptors);
 }
 
 template <class Service, class Base, class Request, class Response, class Handler>
@@ -243,8 +243,8 @@ void Server::ClientStreaming(Service* service,
     co_return status;
   };
   using Method = StreamMethod<Service, decltype(start), Stream, decltype(run)>;
-  std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
-  Arm(std::move(state), kStreamAcceptors);
+  const std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
+  Arm(state, kStreamAcceptors);
 }
 
 template <class Service, class Base, class Request, class Response, class Handler>
@@ -265,8 +265,8 @@ void Server::BidiStreaming(Service* service,
     co_return status;
   };
   using Method = StreamMethod<Service, decltype(start), Stream, decltype(run)>;
-  std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
-  Arm(std::move(state), kStreamAcceptors);
+  const std::shared_ptr<Method> state(new Method{*this, service, start, std::string(method), std::move(run)});
+  Arm(state, kStreamAcceptors);
 }
 
 }  // namespace flotilla::rpc

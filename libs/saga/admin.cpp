@@ -19,7 +19,7 @@ async::Task<absl::StatusOr<Result>> Answer(Jobs& jobs, Ask ask) {
 
 }  // namespace
 
-Admin::Admin(const postgres::Options& postgres, Conclude conclude)
+Admin::Admin(const postgres::Options& postgres, const Conclude& conclude)
     : jobs_({.name = "saga admin", .max_batch = 16, .max_queue = 256}, [postgres, conclude](int) {
         auto store = std::make_shared<AdminStore>(postgres::Named(postgres, "saga admin"), conclude);
         return [store](const std::vector<Job>& jobs) {

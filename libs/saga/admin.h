@@ -15,7 +15,7 @@ namespace flotilla::saga {
 
 class Admin {
  public:
-  explicit Admin(const postgres::Options& postgres, Conclude conclude = {});
+  explicit Admin(const postgres::Options& postgres, const Conclude& conclude = {});
 
   // As in AdminStore, and RESOURCE_EXHAUSTED where too many wait. Only on an executor's thread; resumes there.
   async::Task<absl::StatusOr<std::vector<SagaView>>> List(SagaQuery query);

@@ -220,8 +220,10 @@ async::Task<Driver::Result> Driver::Group(std::size_t first, std::size_t last, b
   }
   if (tries.empty()) co_return Result{};
   std::vector<ContextPtr> contexts;
+  contexts.reserve(tries.size());
   for (std::size_t i = 0; i < tries.size(); ++i) contexts.push_back(std::make_shared<Context>(*context));
   std::vector<async::Task<Result>> tasks;
+  tasks.reserve(tries.size());
   for (std::size_t i = 0; i < tries.size(); ++i) tasks.push_back(Attempt(std::move(tries[i]), flight, contexts[i]));
   std::vector<Result> results = co_await async::WhenAll(std::move(tasks));
   Merge(contexts, *context);

@@ -19,8 +19,8 @@ class PostgresServer {
   void Start();  // waits until it answers
   void Kill();   // SIGKILL; what was acknowledged is in its log
   int port() const { return port_; }
-  int pid() const { return process_.value().pid(); }  // of the one whose children serve connections
-  std::string uri() const;                            // of the administrator, database postgres
+  int pid() const { return process_->pid(); }  // of the one whose children serve connections
+  std::string uri() const;                     // of the administrator, database postgres
 
  private:
   const std::filesystem::path folder_;

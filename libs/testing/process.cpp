@@ -18,6 +18,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
+
 namespace flotilla {
 namespace {
 
@@ -36,17 +38,20 @@ bool Claim(int port) {
 
 }  // namespace
 
-Process::Process(std::vector<std::string> command, std::string log, std::map<std::string, std::string> environment)
+Process::Process(std::vector<std::string> command, std::string log,
+                 const std::map<std::string, std::string>& environment)
     : log_(std::move(log)) {
   // Not fork(): gRPC's fork handlers would stop its threads in this process.
   command.insert(command.begin(), {"setpriv", "--pdeathsig", "KILL"});
   std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
   for (auto& word : command) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
-  for (auto& [key, value] : environment) variables.push_back(key + "=" + value);
+  for (const auto& [key, value] : environment) variables.push_back(absl::StrCat(key, "=", value));
   std::vector<char*> envp;
+  envp.reserve(variables.size() + 1);
   for (auto& variable : variables) envp.push_back(variable.data());
   envp.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -11,7 +11,8 @@ namespace flotilla {
 class Process {
  public:
   // Starts at once; `environment` is added to ours. Output is appended to the file `log`.
-  Process(std::vector<std::string> command, std::string log, std::map<std::string, std::string> environment = {});
+  Process(std::vector<std::string> command, std::string log,
+          const std::map<std::string, std::string>& environment = {});
   ~Process();  // SIGKILL where it still runs
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;

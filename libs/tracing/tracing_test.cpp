@@ -65,7 +65,9 @@ TEST(Exporter, SendsAgainWhatTheCollectorCouldNotTakeAndDropsWhatItRefused) {
   TestCollector collector({grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::INVALID_ARGUMENT});
   const Scope caller{kCaller};
   Exporter exporter(To(collector));
-  Span("refused at the second try", Kind::kInternal, &caller);
+  {
+    const Span refused("refused at the second try", Kind::kInternal, &caller);
+  }
   // Two seconds later than the first try; what comes next is a batch of its own.
   ASSERT_TRUE(Eventually(
       [&] {

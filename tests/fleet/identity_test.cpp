@@ -149,6 +149,34 @@ TEST_F(Identity, OperatorsAloneRefund) {
   EXPECT_EQ(by_hand(""), "INVALID_FIELD");  // let in: the request is empty
 }
 
+TEST_F(Identity, AGatewayOrdersForItsUsers) {
+  order::v1::BatchCreateOrdersRequest request;
+  auto* item = request.add_requests();
+  item->set_user_id("bob");
+  item->mutable_order()->set_idempotency_key("by the gateway");
+  item->mutable_order()->set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
+  auto* line = item->mutable_order()->add_items();
+  line->set_sku("sku");
+  line->set_quantity(1);
+  order::v1::BatchCreateOrdersResponse response;
+  const auto order = [&](const std::shared_ptr<grpc::Channel>& channel, const Metadata& metadata) {
+    return Try(*OrderService::NewStub(channel), &OrderService::Stub::BatchCreateOrders, metadata, request, &response);
+  };
+  EXPECT_EQ(order(fleet->channel("order-1"), Bearer(Key().Sign(Claims("alice")))), "NOT_AN_OPERATOR");
+  EXPECT_EQ(order(fleet->channel("order-1"), Bearer(Key().Sign(Claims("bob")))), "NOT_AN_OPERATOR");
+  EXPECT_EQ(order(fleet->channel("order-1"), {}), "NO_CREDENTIALS");
+  EXPECT_EQ(order(As("payment", "order-1"), {}), "NOT_ALLOWED");
+  EXPECT_EQ(fleet->Query("order", "SELECT count(*) FROM orders WHERE idempotency_key = 'by the gateway'"), 0);
+  ASSERT_EQ(order(As("gateway", "order-1"), {}), "");
+  EXPECT_EQ(response.results(0).order().user_id(), "bob");
+  EXPECT_EQ(response.results(0).order().state(), order::v1::ORDER_STATE_PAID);
+  EXPECT_TRUE(GetOrder(*fleet->orders(), "bob", response.results(0).order().order_id()).status.ok());
+  // No user's own methods.
+  EXPECT_EQ(Try(*OrderService::NewStub(As("gateway", "order-1")), &OrderService::Stub::CreateOrder, {}, item->order(),
+                static_cast<order::v1::CreateOrderResponse*>(nullptr)),
+            "NOT_ALLOWED");
+}
+
 TEST_F(Identity, AWalletIsItsOwners) {
   const auto stub = fleet->payments();
   payment::v1::GetAccountRequest request;

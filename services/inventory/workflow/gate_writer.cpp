@@ -121,6 +121,7 @@ std::vector<absl::StatusOr<GateWriter::Nothing>> GateWriter::WriteAll(StockGate&
 absl::Status GateWriter::Lower(StockGate& gate, const LowerWrite& write) {
   const absl::Status status = gate.LowerTo(write.stock);
   std::vector<std::string> skus;
+  skus.reserve(write.stock.size());
   for (const auto& [sku, units] : write.stock) skus.push_back(sku);
   Suspect(skus);
   return status;

@@ -26,6 +26,7 @@ auto OnStore(const postgres::Options& postgres, const char* worker,
 
 std::vector<std::string> SkusOf(const ReserveCommand& command) {
   std::vector<std::string> skus;
+  skus.reserve(command.lines.size());
   for (const Line& line : command.lines) skus.push_back(line.sku);
   return skus;
 }
@@ -49,9 +50,9 @@ Inventory::Inventory(const postgres::Options& postgres, const redis::Options& re
                                                         [&](auto items) { return stock->Take(items); });
               };
             }),
-      reserve_({.name = "reserve", .max_batch = 512, .max_queue = 8192},
+      reserve_({.name = "reserve", .max_batch = 512, .max_queue = 8192, .pace = batch::kCommitPace},
                OnStore(postgres, "reserve", &HoldStore::Reserve)),
-      confirm_({.name = "confirm", .max_batch = 512, .max_queue = 8192},
+      confirm_({.name = "confirm", .max_batch = 512, .max_queue = 8192, .pace = batch::kCommitPace},
                OnStore(postgres, "confirm", &HoldStore::Confirm)),
       release_({.name = "release", .max_batch = 512, .max_queue = 8192},
                OnStore(postgres, "release", &HoldStore::Release)),

@@ -71,6 +71,7 @@ bool Keeper::CompareAll(const std::vector<std::string>& names) {
 
 bool Keeper::Compare(const std::map<std::string, std::int64_t>& truth) {
   std::vector<std::string> skus;
+  skus.reserve(truth.size());
   for (const auto& [sku, available] : truth) skus.push_back(sku);
   const auto gate = gate_.Read(skus);
   if (!gate.ok()) return false;

@@ -42,25 +42,28 @@ async::Task<absl::StatusOr<AdjustResult>> StockKeeping::Adjust(AdjustCommand com
 }
 
 async::Task<absl::StatusOr<std::vector<Movement>>> StockKeeping::ListMovements(MovementQuery query) {
-  return Run<std::vector<Movement>>([query](Stores& stores) { return stores.movements.List(query); });
+  return Run<std::vector<Movement>>(
+      [query = std::move(query)](Stores& stores) { return stores.movements.List(query); });
 }
 
 async::Task<absl::StatusOr<std::vector<Sku>>> StockKeeping::List(SkuQuery query) {
-  return Run<std::vector<Sku>>([query](Stores& stores) { return stores.skus.List(query); });
+  return Run<std::vector<Sku>>([query = std::move(query)](Stores& stores) { return stores.skus.List(query); });
 }
 
 async::Task<absl::StatusOr<std::vector<Comparison>>> StockKeeping::Compare(SkuQuery query) {
-  return Run<std::vector<Comparison>>([query](Stores& stores) { return stores.Compare(query); });
+  return Run<std::vector<Comparison>>([query = std::move(query)](Stores& stores) { return stores.Compare(query); });
 }
 
 absl::StatusOr<std::vector<Comparison>> StockKeeping::Stores::Compare(const SkuQuery& query) {
   const absl::StatusOr<std::vector<Sku>> listed = skus.List(query);
   if (!listed.ok()) return listed.status();
   std::vector<std::string> names;
+  names.reserve(listed->size());
   for (const Sku& sku : *listed) names.push_back(sku.sku);
   const auto known = gate.Read(names);
   if (!known.ok()) return known.status();
   std::vector<Comparison> comparisons;
+  comparisons.reserve(listed->size());
   for (std::size_t i = 0; i < listed->size(); ++i) {
     comparisons.push_back({names[i], (*listed)[i].available, (*known)[i]});
   }

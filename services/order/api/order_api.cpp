@@ -11,16 +11,8 @@
 namespace flotilla::order {
 namespace {
 
-// A slow order is answered with the state reached so far, before the client gives up.
-constexpr absl::Duration kLongestAnswer = absl::Seconds(5);
-constexpr absl::Duration kReplyMargin = absl::Milliseconds(50);
-
 // How soon a watch notices that its client has gone.
 constexpr absl::Duration kWatchTurn = absl::Seconds(1);
-
-absl::Time AnswerBy(const rpc::Call& call) {
-  return std::min(call.deadline - kReplyMargin, call.start + kLongestAnswer);
-}
 
 prometheus::Counter& Answered(const char* outcome) {
   return telemetry::Counter("flotilla_orders_total", "CreateOrder calls answered, by outcome", {{"outcome", outcome}});
@@ -46,6 +38,8 @@ OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, RefundFlow& refunds, Or
                  [this, handler](rpc::Call& call, const auto& request) { return (this->*handler)(call, request); });
   };
   add(&Service::RequestCreateOrder, "flotilla.order.v1.OrderService/CreateOrder", &OrderApi::CreateOrder);
+  add(&Service::RequestBatchCreateOrders, "flotilla.order.v1.OrderService/BatchCreateOrders",
+      &OrderApi::BatchCreateOrders);
   add(&Service::RequestGetOrder, "flotilla.order.v1.OrderService/GetOrder", &OrderApi::GetOrder);
   add(&Service::RequestListOrders, "flotilla.order.v1.OrderService/ListOrders", &OrderApi::ListOrders);
   add(&Service::RequestCancelOrder, "flotilla.order.v1.OrderService/CancelOrder", &OrderApi::CancelOrder);
@@ -59,24 +53,6 @@ OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, RefundFlow& refunds, Or
       service.get(), &Service::RequestWatchOrders, "flotilla.order.v1.OrderService/WatchOrders",
       [this](rpc::Call& call, rpc::ServerReader<v1::WatchOrdersRequest>& reader,
              rpc::ServerWriter<v1::WatchOrdersResponse>& writer) { return WatchOrders(call, reader, writer); });
-}
-
-OrderApi::Reply<v1::CreateOrderResponse> OrderApi::CreateOrder(rpc::Call& call, const v1::CreateOrderRequest& request) {
-  absl::StatusOr<Order> draft = Parse(call.user_id, request);
-  if (!draft.ok()) co_return draft.status();
-  const absl::StatusOr<Order> order = co_await flow_.Create(*std::move(draft), AnswerBy(call), call.traceparent);
-  if (!order.ok()) {
-    refused_.Increment();
-    co_return order.status();
-  }
-  (order->state == State::kPaid              ? paid_
-   : order->state == State::kCancelled       ? cancelled_
-   : order->state == State::kAwaitingPayment ? awaiting_
-                                             : unsettled_)
-      .Increment();
-  v1::CreateOrderResponse response;
-  *response.mutable_order() = ToProto(*order);
-  co_return response;
 }
 
 OrderApi::Reply<v1::GetOrderResponse> OrderApi::GetOrder(rpc::Call& call, const v1::GetOrderRequest& request) {

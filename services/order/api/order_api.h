@@ -20,7 +20,14 @@ class OrderApi {
   template <class Response>
   using Reply = async::Task<absl::StatusOr<Response>>;
 
+  // When an order's way must be answered, wherever it is.
+  static absl::Time AnswerBy(const rpc::Call& call);
+
+  // In create_orders.cpp. Create counts what is answered.
+  async::Task<absl::StatusOr<Order>> Create(const rpc::Call& call, Order draft);
   Reply<v1::CreateOrderResponse> CreateOrder(rpc::Call& call, const v1::CreateOrderRequest& request);
+  Reply<v1::BatchCreateOrdersResponse> BatchCreateOrders(rpc::Call& call, const v1::BatchCreateOrdersRequest& request);
+
   Reply<v1::GetOrderResponse> GetOrder(rpc::Call& call, const v1::GetOrderRequest& request);
   Reply<v1::ListOrdersResponse> ListOrders(rpc::Call& call, const v1::ListOrdersRequest& request);
   Reply<v1::CancelOrderResponse> CancelOrder(rpc::Call& call, const v1::CancelOrderRequest& request);

@@ -17,33 +17,31 @@ namespace {
 
 constexpr int kMaxItems = 100;
 constexpr std::int64_t kMaxQuantity = 1000000;
+constexpr int kMaxBatchLines = 10000;  // the answer holds them all, and a client takes 4 MiB
 constexpr absl::Duration kMaxOutcomeAge = absl::Hours(24);
 
-}  // namespace
-
-absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request) {
-  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
-  if (!validation::IsKey(request.idempotency_key())) {
-    return errors::InvalidField("idempotency_key", validation::kKeyRule);
-  }
+// `index` in a batch, or kNotInBatch.
+absl::StatusOr<Order> ParseOrder(const std::string& user_id, const v1::CreateOrderRequest& request, int index) {
+  const auto invalid = [index](std::string_view field, std::string_view rule) {
+    if (index == rpc::kNotInBatch) return errors::InvalidField(field, rule);
+    return rpc::InvalidItem(index, "order." + std::string(field), rule);
+  };
+  if (!validation::IsKey(request.idempotency_key())) return invalid("idempotency_key", validation::kKeyRule);
   if (request.payment_method() != v1::PAYMENT_METHOD_WALLET &&
       request.payment_method() != v1::PAYMENT_METHOD_EXTERNAL) {
-    return errors::InvalidField("payment_method", "must be PAYMENT_METHOD_WALLET or PAYMENT_METHOD_EXTERNAL");
+    return invalid("payment_method", "must be PAYMENT_METHOD_WALLET or PAYMENT_METHOD_EXTERNAL");
   }
-  if (request.items_size() < 1 || request.items_size() > kMaxItems) {
-    return errors::InvalidField("items", "must hold 1 to 100 lines");
-  }
+  if (request.items_size() < 1 || request.items_size() > kMaxItems) return invalid("items", "must hold 1 to 100 lines");
   Order order;
   order.lines.reserve(static_cast<std::size_t>(request.items_size()));
   std::set<std::string_view> skus;
   for (int i = 0; i < request.items_size(); ++i) {
     const auto& item = request.items(i);
-    const auto field = [i](const char* name) { return "items[" + std::to_string(i) + "]." + name; };
-    if (!validation::IsName(item.sku())) return errors::InvalidField(field("sku"), validation::kNameRule);
-    if (!skus.insert(item.sku()).second) return errors::InvalidField(field("sku"), "stands in an earlier line already");
-    if (item.quantity() < 1 || item.quantity() > kMaxQuantity) {
-      return errors::InvalidField(field("quantity"), "must be 1 to 1000000");
-    }
+    const auto field = [i](const char* name) { return absl::StrCat("items[", i, "].", name); };
+    if (!validation::IsName(item.sku())) return invalid(field("sku"), validation::kNameRule);
+    if (!skus.insert(item.sku()).second) return invalid(field("sku"), "stands in an earlier line already");
+    if (item.quantity() < 1 || item.quantity() > kMaxQuantity)
+      return invalid(field("quantity"), "must be 1 to 1000000");
     order.lines.push_back({item.sku(), item.quantity()});
   }
   order.user_id = user_id;
@@ -52,6 +50,26 @@ absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderReq
   order.order_id = OrderId(user_id, request.idempotency_key());
   order.body_hash = BodyHash(order.lines, order.payment_method);
   return order;
+}
+
+}  // namespace
+
+absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request) {
+  if (auto status = validation::CheckUser(user_id); !status.ok()) return status;
+  return ParseOrder(user_id, request, rpc::kNotInBatch);
+}
+
+absl::Status CheckBatch(const v1::BatchCreateOrdersRequest& request) {
+  if (auto status = rpc::CheckBatch(request.requests_size()); !status.ok()) return status;
+  int lines = 0;
+  for (const auto& item : request.requests()) lines += item.order().items_size();
+  if (lines <= kMaxBatchLines) return absl::OkStatus();
+  return errors::InvalidField("requests", absl::StrCat("must hold at most ", kMaxBatchLines, " lines together"));
+}
+
+absl::StatusOr<Order> Parse(const v1::BatchCreateOrdersRequest::Item& item, int index) {
+  if (!validation::IsName(item.user_id())) return rpc::InvalidItem(index, "user_id", validation::kNameRule);
+  return ParseOrder(item.user_id(), item.order(), index);
 }
 
 absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id) {

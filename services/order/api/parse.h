@@ -14,6 +14,10 @@ namespace flotilla::order {
 
 // An order without prices and times.
 absl::StatusOr<Order> Parse(const std::string& user_id, const v1::CreateOrderRequest& request);
+// One of a batch, named "requests[2].order.items[0].sku" in errors.
+absl::StatusOr<Order> Parse(const v1::BatchCreateOrdersRequest::Item& item, int index);
+// The size of a batch, in requests and in lines.
+absl::Status CheckBatch(const v1::BatchCreateOrdersRequest& request);
 absl::StatusOr<OrderKey> ParseKey(const std::string& user_id, const std::string& order_id);
 // Of the order's user where the request names one, else of the caller.
 absl::StatusOr<RefundRequest> Parse(const std::string& caller, const v1::RefundOrderRequest& request);

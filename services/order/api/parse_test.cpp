@@ -59,6 +59,41 @@ TEST(Parse, NamesTheWrongField) {
   EXPECT_EQ(Field(ParseKey("anna", "12").status()), "order_id");
 }
 
+TEST(Parse, AnOrderOfABatchIsTheSameAsAlone) {
+  v1::BatchCreateOrdersRequest::Item item;
+  item.set_user_id("anna");
+  *item.mutable_order() = Good();
+  const auto order = Parse(item, 7);
+  ASSERT_TRUE(order.ok()) << order.status();
+  EXPECT_EQ(order->order_id, OrderId("anna", "key"));
+  EXPECT_EQ(order->body_hash, Parse("anna", Good())->body_hash);
+
+  item.mutable_order()->mutable_items(0)->set_quantity(0);
+  EXPECT_EQ(Field(Parse(item, 7).status()), "requests[7].order.items[0].quantity");
+  item.clear_order();
+  EXPECT_EQ(Field(Parse(item, 0).status()), "requests[0].order.idempotency_key");
+  item.set_user_id("an na");
+  EXPECT_EQ(Field(Parse(item, 0).status()), "requests[0].user_id");
+}
+
+TEST(Parse, ABatchIsBoundedInRequestsAndInLines) {
+  v1::BatchCreateOrdersRequest request;
+  EXPECT_EQ(Field(CheckBatch(request)), "requests");
+  for (int i = 0; i < 1000; ++i) *request.add_requests()->mutable_order() = Good();
+  EXPECT_EQ(CheckBatch(request), absl::OkStatus());
+  request.add_requests();
+  EXPECT_EQ(Field(CheckBatch(request)), "requests");
+
+  request.Clear();
+  for (int i = 0; i < 10000; ++i) {
+    if (i % 100 == 0) request.add_requests();
+    request.mutable_requests(i / 100)->mutable_order()->add_items();
+  }
+  EXPECT_EQ(CheckBatch(request), absl::OkStatus());
+  request.add_requests()->mutable_order()->add_items();
+  EXPECT_EQ(Field(CheckBatch(request)), "requests");
+}
+
 TEST(Parse, PageTokensRoundTripAndForgedOnesAreRefused) {
   Order last;
   last.order_id = OrderId("anna", "k");

@@ -139,6 +139,7 @@ absl::StatusOr<std::vector<ChangeResult>> OrderStore::Apply(std::span<const Chan
     if (!first && changes[i].record.fence > changes[it->second].record.fence) it->second = i;
   }
   std::vector<std::size_t> candidates;
+  candidates.reserve(chosen.size());
   for (const auto& [id, index] : chosen) candidates.push_back(index);
   std::sort(candidates.begin(), candidates.end());
   std::vector<ChangeResult> results(changes.size(), ChangeResult::kStale);

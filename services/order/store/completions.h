@@ -21,7 +21,7 @@ class Completions {
   async::Task<absl::StatusOr<std::vector<std::optional<Completion>>>> Read(std::vector<OrderKey> keys) {
     return read_.Call(std::move(keys));
   }
-  async::Task<absl::StatusOr<OutcomePage>> ListOutcomes(OutcomeQuery query) { return list_.Call(std::move(query)); }
+  async::Task<absl::StatusOr<OutcomePage>> ListOutcomes(OutcomeQuery query) { return list_.Call(query); }
 
  private:
   batch::WorkerBatcher<std::vector<OrderKey>, std::vector<std::optional<Completion>>> read_;

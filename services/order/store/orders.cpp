@@ -11,7 +11,7 @@ namespace {
 // `committed` is called after each transaction, whatever became of it.
 template <class Request, class Response>
 auto Writer(const postgres::Options& postgres, const char* purpose, const std::string& saga_owner,
-            absl::Duration saga_lease, std::function<void()> committed,
+            absl::Duration saga_lease, const std::function<void()>& committed,
             absl::StatusOr<std::vector<Response>> (OrderStore::*write)(std::span<const Request>)) {
   return [=](int) {
     auto store = std::make_shared<OrderStore>(postgres::Named(postgres, purpose), saga_owner, saga_lease);
@@ -26,9 +26,11 @@ auto Writer(const postgres::Options& postgres, const char* purpose, const std::s
 }  // namespace
 
 Orders::Orders(const postgres::Options& postgres, const std::string& saga_owner, absl::Duration saga_lease,
-               std::function<void()> committed)
-    : place_({.name = "place"}, Writer(postgres, "place", saga_owner, saga_lease, committed, &OrderStore::Place)),
-      change_({.name = "change"}, Writer(postgres, "change", saga_owner, saga_lease, committed, &OrderStore::Apply)),
+               const std::function<void()>& committed)
+    : place_({.name = "place", .pace = batch::kCommitPace},
+             Writer(postgres, "place", saga_owner, saga_lease, committed, &OrderStore::Place)),
+      change_({.name = "change", .pace = batch::kCommitPace},
+              Writer(postgres, "change", saga_owner, saga_lease, committed, &OrderStore::Apply)),
       read_({.name = "read"},
             [=](int) {
               auto store = std::make_shared<OrderStore>(postgres::Named(postgres, "read"), saga_owner, saga_lease);

@@ -15,7 +15,7 @@ class Orders {
  public:
   // `committed` is called after every transaction that wrote events, on a worker's thread.
   Orders(const postgres::Options& postgres, const std::string& saga_owner, absl::Duration saga_lease,
-         std::function<void()> committed);
+         const std::function<void()>& committed);
 
   async::Task<absl::StatusOr<Placed>> Place(Placement placement) { return place_.Call(std::move(placement)); }
   async::Task<absl::StatusOr<ChangeResult>> Apply(Change change) { return change_.Call(std::move(change)); }

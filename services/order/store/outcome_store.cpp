@@ -23,6 +23,7 @@ const Statement kList = {"list_outcomes", R"(
 postgres::Parameter EndTypes() {
   constexpr std::array kEnds = {State::kPaid, State::kCancelled, State::kRefunded, State::kPartiallyRefunded};
   std::vector<std::string_view> types;
+  types.reserve(kEnds.size());
   for (const State state : kEnds) types.push_back(EventType(state));
   return postgres::Array(types);
 }

@@ -13,7 +13,7 @@
 namespace flotilla::payment {
 
 inline constexpr absl::Duration kCallbackWindow = absl::Seconds(300);
-inline constexpr std::size_t kMaxCallbackBody = 64 * 1024;
+inline constexpr std::size_t kMaxCallbackBody = 65536;  // bytes
 
 // HMAC-SHA256 over "<timestamp>.<body>" with the secret, in lower-case hexadecimal.
 std::string SignCallback(std::string_view secret, std::string_view timestamp, std::string_view body);

@@ -51,7 +51,7 @@ ReconciliationApi::Reply<v1::ImportStatementResponse> ReconciliationApi::ImportS
   if (!statement.ok()) co_return statement.status();
   std::int64_t left = request.header().size_bytes();
   StatementReader reader;
-  while ((more = co_await requests.Read(&request))) {
+  for (more = co_await requests.Read(&request); more; more = co_await requests.Read(&request)) {
     if (request.part_case() != v1::ImportStatementRequest::kChunk) {
       co_return errors::InvalidField("chunk", "must be the part of every request but the first");
     }

@@ -117,6 +117,7 @@ bool Write(Transaction& transaction, std::span<ActionResult> results, Work& work
   if (!work.new_disputes.empty()) InsertDisputes(transaction, work.new_disputes);
   if (!work.told.empty()) {
     std::vector<events::Event> events;
+    events.reserve(work.told.size());
     for (const Work::Told& told : work.told) events.push_back(EventOf(told, work.charges.at(told.order_id), work.now));
     events::Append(transaction, events);
   }

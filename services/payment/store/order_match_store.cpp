@@ -220,11 +220,10 @@ absl::StatusOr<std::int64_t> OrderMatchStore::Keep(const MatchPlan& plan) {
     if (confirmed.empty()) return absl::OkStatus();
     transaction.Defer(kChanged, OrderIds(confirmed), Classes(confirmed), Theirs(confirmed), Ours(confirmed),
                       Currencies(confirmed));
-    added = transaction
-                .Run(kTell, OrderIds(confirmed), Classes(confirmed), Theirs(confirmed), Ours(confirmed),
-                     Currencies(confirmed),
-                     TextColumn(confirmed, [](const Wait& w) -> std::string_view { return w.reference; }))
-                .affected_rows();
+    const auto told = transaction.Run(
+        kTell, OrderIds(confirmed), Classes(confirmed), Theirs(confirmed), Ours(confirmed), Currencies(confirmed),
+        TextColumn(confirmed, [](const Wait& w) -> std::string_view { return w.reference; }));
+    added = static_cast<std::int64_t>(told.affected_rows());
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

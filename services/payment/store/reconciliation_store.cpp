@@ -148,14 +148,14 @@ std::int64_t Write(Transaction& transaction, const std::string& statement_id, co
   const postgres::Parameter lines = NumberColumn(differences, [](const Difference& d) { return d.line; });
   const postgres::Parameter transfers = NumberColumn(differences, [](const Difference& d) { return d.transfer_id; });
   transaction.Defer(kClear, statement_id, classes, lines, transfers);
-  return transaction
-      .Run(kInsertDifferences, statement_id, classes, lines, transfers,
-           TextColumn(differences, [](const Difference& d) -> std::string_view { return d.reference; }),
-           NumberColumn(differences, [](const Difference& d) { return d.kind; }),
-           NumberColumn(differences, [](const Difference& d) { return d.theirs; }),
-           NumberColumn(differences, [](const Difference& d) { return d.ours; }),
-           TextColumn(differences, [](const Difference& d) -> std::string_view { return d.currency; }))
-      .affected_rows();
+  const auto inserted =
+      transaction.Run(kInsertDifferences, statement_id, classes, lines, transfers,
+                      TextColumn(differences, [](const Difference& d) -> std::string_view { return d.reference; }),
+                      NumberColumn(differences, [](const Difference& d) { return d.kind; }),
+                      NumberColumn(differences, [](const Difference& d) { return d.theirs; }),
+                      NumberColumn(differences, [](const Difference& d) { return d.ours; }),
+                      TextColumn(differences, [](const Difference& d) -> std::string_view { return d.currency; }));
+  return static_cast<std::int64_t>(inserted.affected_rows());
 }
 
 Comparison CompareNow(Transaction& transaction, const std::string& statement_id) {

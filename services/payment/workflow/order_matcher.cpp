@@ -101,6 +101,7 @@ absl::StatusOr<MatchPlan> OrderMatcher::Compare(const std::vector<OrderLook>& lo
   const absl::StatusOr<std::vector<OrderWord>> words = options_.ask(looks);
   if (!words.ok()) return words.status();
   std::vector<KeptMoney> kept;
+  kept.reserve(read.size());
   for (const OrderMatchStore::Kept& k : read) kept.push_back(k.money);
   matched_.Increment(static_cast<double>(looks.size()));
   return PlanMatch(looks, kept, *words, options_.every, clock_.Now());

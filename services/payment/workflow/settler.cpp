@@ -91,6 +91,7 @@ absl::StatusOr<SettlementPlan> Settler::Settle(const std::vector<Unsettled>& cha
   SettlementPlan plan = PlanSettlement(charges, *words, options_.settle_after, clock_.Now());
   if (!plan.settle.empty()) {
     std::vector<Action> actions;
+    actions.reserve(plan.settle.size());
     for (const std::string& order : plan.settle) actions.emplace_back(SettleCommand{order});
     const auto settled = actions_.Apply(actions, nullptr);
     if (!settled.ok()) return settled.status();

@@ -1,0 +1,75 @@
+#include "flash/batches.h"
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "errors/errors.h"
+#include "flotilla/order/v1/order_service.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+
+namespace flotilla::bench {
+namespace {
+
+using order::v1::OrderService;
+using Outcomes = std::map<std::string, std::int64_t>;
+
+order::v1::BatchCreateOrdersRequest MakeBatch(const BatchOptions& options, std::int64_t first) {
+  order::v1::BatchCreateOrdersRequest request;
+  for (std::int64_t n = first; n < first + options.batch; ++n) {
+    auto& item = *request.add_requests();
+    item.set_user_id(absl::StrCat("user-", n % options.users));
+    item.mutable_order()->set_idempotency_key(absl::StrCat(options.run, "-", n));
+    item.mutable_order()->set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
+    auto* line = item.mutable_order()->add_items();
+    line->set_sku(absl::StrCat(options.sku_prefix, n % options.skus));
+    line->set_quantity(1);
+  }
+  return request;
+}
+
+std::string Name(const order::v1::BatchCreateOrdersResponse::Result& result) {
+  if (!result.has_error()) return order::v1::OrderState_Name(result.order().state());
+  return errors::Reason(errors::FromProto(result.error()));
+}
+
+void RunGateway(const BatchOptions& options, absl::Time end, std::atomic<std::int64_t>& number, Outcomes& outcomes) {
+  grpc::ChannelArguments args;
+  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto stub =
+      OrderService::NewStub(grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), args));
+  while (absl::Now() < end) {
+    const auto request = MakeBatch(options, number.fetch_add(options.batch));
+    order::v1::BatchCreateOrdersResponse response;
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
+    const grpc::Status status = stub->BatchCreateOrders(&context, request, &response);
+    if (!status.ok()) {
+      outcomes[absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()))] += options.batch;
+    }
+    for (const auto& result : response.results()) ++outcomes[Name(result)];
+  }
+}
+
+}  // namespace
+
+Outcomes SendBatches(const BatchOptions& options, absl::Duration duration) {
+  const absl::Time end = absl::Now() + duration;
+  std::atomic<std::int64_t> number = 0;
+  std::vector<Outcomes> outcomes(static_cast<std::size_t>(options.gateways));
+  std::vector<std::thread> gateways;
+  gateways.reserve(outcomes.size());
+  for (Outcomes& own : outcomes) gateways.emplace_back([&] { RunGateway(options, end, number, own); });
+  for (std::thread& gateway : gateways) gateway.join();
+  Outcomes sum;
+  for (const Outcomes& own : outcomes) {
+    for (const auto& [outcome, count] : own) sum[outcome] += count;
+  }
+  return sum;
+}
+
+}  // namespace flotilla::bench
