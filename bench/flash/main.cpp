@@ -7,8 +7,8 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_format.h"
-#include "flash/batches.h"
 #include "fleet/flood.h"
+#include "gateways/gateways.h"
 #include "process/process.h"
 
 ABSL_FLAG(std::string, order, "", "host:port of order, with --auth=off");
@@ -42,7 +42,8 @@ std::map<std::string, std::int64_t> InBatches() {
                              .users = absl::GetFlag(FLAGS_users),
                              .skus = absl::GetFlag(FLAGS_skus),
                              .sku_prefix = absl::GetFlag(FLAGS_sku_prefix)},
-                            absl::GetFlag(FLAGS_duration));
+                            absl::GetFlag(FLAGS_duration))
+      .by_outcome;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include <atomic>
 #include <chrono>
 #include <semaphore>
-#include <string>
 #include <thread>
 
 #include "async/thread_executor.h"
@@ -60,52 +59,6 @@ TEST(WorkerBatcher, RequestsGatherWhileAFlushIsInFlight) {
   async::BlockOn(executor, async::WhenAll(std::move(calls)));
   release.join();
   EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 60}));
-}
-
-// With a pace of an hour, whoever had to wait for it would wait until the end.
-TEST(WorkerBatcher, KeepsItsPaceAfterAFlushOfMany) {
-  async::ThreadExecutor executor;
-  std::binary_semaphore first_started(0), go(0);
-  std::vector<std::size_t> sizes;
-  std::atomic<int> answered = 0;
-  const auto call = [&](Worker& b) -> async::Task<void> {
-    const absl::StatusOr<int> result = co_await b.Call(1);
-    answered += result.ok() ? 1 : 0;
-  };
-  {
-    Worker batcher({.name = "t", .max_batch = 64, .pace = absl::Hours(1)}, [&](int) {
-      return [&](const std::vector<int>& requests) {
-        sizes.push_back(requests.size());
-        if (sizes.size() == 1) {
-          first_started.release();
-          go.acquire();
-        }
-        return Double(requests);
-      };
-    });
-    const auto gather = [&](int count) {
-      for (int i = 0; i < count; ++i) async::Spawn(executor, call(batcher));
-      while (batcher.QueueLength() < static_cast<std::size_t>(count)) std::this_thread::yield();
-    };
-    async::Spawn(executor, call(batcher));
-    first_started.acquire();
-    gather(2);
-    go.release();  // after a flush of one there is none
-    while (answered < 3) std::this_thread::yield();
-    gather(2);  // after a flush of two there is
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    EXPECT_EQ(answered, 3);
-  }  // the end waits for no pace
-  async::BlockOn(executor, []() -> async::Task<void> { co_return; }());
-  EXPECT_EQ(answered, 5);
-  EXPECT_EQ(sizes, (std::vector<std::size_t>{1, 2, 2}));
-}
-
-TEST(WorkerBatcher, AListCountsAsItsItems) {
-  EXPECT_EQ(internal::Items(std::vector<int>{7, 8}), 2u);
-  EXPECT_EQ(internal::Items(std::vector<std::vector<int>>{{1}}), 1u);
-  EXPECT_EQ(internal::Items(std::vector<std::vector<int>>{{1, 2}, {3}}), 3u);
-  EXPECT_EQ(internal::Items(std::vector<std::string>{"a list of letters only in form"}), 1u);
 }
 
 TEST(WorkerBatcher, FullQueueRefusesAtOnce) {

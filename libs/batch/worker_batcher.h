@@ -2,10 +2,8 @@
 //
 // A traced request's span lasts from its call to its answer, the wait for its batch included.
 //
-// While a worker's flush is in flight the next requests gather; when it returns they go together: at low load a request
-// waits for nothing, at high load the batch grows by itself up to max_batch. In between, where flushes are short, many
-// small ones would cost more than they gain: with a pace, a worker whose last flush held more than one item begins the
-// next one no sooner than that after it.
+// While a worker's flush is in flight the next requests gather; when it returns they go together. No timers: at low
+// load a request waits for nothing, at high load the batch grows by itself up to max_batch.
 #pragma once
 
 #include <algorithm>
@@ -19,40 +17,18 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "async/steady_time.h"
 #include "async/task.h"
 #include "batch/waiter.h"
 #include "tracing/span.h"
 
 namespace flotilla::batch {
 
-// Of batchers whose flush is a commit.
-inline constexpr absl::Duration kCommitPace = absl::Milliseconds(4);
-
 struct WorkerOptions {
-  std::string name;                            // of the threads and metrics, for example "reserve"
-  int workers = 1;                             // threads, each with its own flush function
-  std::size_t max_batch = 256;                 // requests a flush
-  std::size_t max_queue = 16384;               // waiting requests; beyond that RESOURCE_EXHAUSTED at once
-  absl::Duration pace = absl::ZeroDuration();  // see above
+  std::string name;               // of the threads and metrics, for example "reserve"
+  int workers = 1;                // threads, each with its own flush function
+  std::size_t max_batch = 256;    // requests a flush
+  std::size_t max_queue = 16384;  // waiting requests; beyond that RESOURCE_EXHAUSTED at once
 };
-
-namespace internal {
-
-// How many items the requests hold: one each, but for a request that is a list itself.
-template <class Request>
-std::size_t Items(const std::vector<Request>& requests) {
-  return requests.size();
-}
-template <class Item>
-std::size_t Items(const std::vector<std::vector<Item>>& requests) {
-  std::size_t items = 0;
-  for (const auto& request : requests) items += request.size();
-  return items;
-}
-
-}  // namespace internal
 
 template <class Request, class Response>
 class WorkerBatcher {
@@ -73,7 +49,6 @@ class WorkerBatcher {
       stopping_ = true;
     }
     wake_.notify_all();
-    pace_.notify_all();
     for (auto& t : threads_) t.join();
   }
   WorkerBatcher(const WorkerBatcher&) = delete;
@@ -122,18 +97,12 @@ class WorkerBatcher {
 
   void Work(int index) {
     const Flush flush = make_flush_(index);
-    async::SteadyTime earliest = {};
-    while (auto batch = WaitForBatch(earliest)) {
-      const bool alone = internal::Items(batch->requests) <= 1;
-      earliest = alone ? async::SteadyTime() : async::After(options_.pace);
-      batch->Answer(flush(batch->requests), options_.name);
-    }
+    while (auto batch = WaitForBatch()) batch->Answer(flush(batch->requests), options_.name);
   }
 
   // None once the batcher is being destroyed and nobody waits.
-  std::optional<internal::Batch<Request, Response>> WaitForBatch(async::SteadyTime earliest) {
+  std::optional<internal::Batch<Request, Response>> WaitForBatch() {
     std::unique_lock lock(mutex_);
-    if (options_.pace > absl::ZeroDuration()) pace_.wait_until(lock, earliest, [this] { return stopping_; });
     ++idle_;
     wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     --idle_;
@@ -145,7 +114,6 @@ class WorkerBatcher {
   const std::function<Flush(int)> make_flush_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::condition_variable pace_;  // of workers that keep their pace: no request wakes them
   std::deque<Waiter*> queue_;
   int idle_ = 0;
   bool stopping_ = false;

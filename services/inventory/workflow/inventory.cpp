@@ -50,9 +50,9 @@ Inventory::Inventory(const postgres::Options& postgres, const redis::Options& re
                                                         [&](auto items) { return stock->Take(items); });
               };
             }),
-      reserve_({.name = "reserve", .max_batch = 512, .max_queue = 8192, .pace = batch::kCommitPace},
+      reserve_({.name = "reserve", .max_batch = 512, .max_queue = 8192},
                OnStore(postgres, "reserve", &HoldStore::Reserve)),
-      confirm_({.name = "confirm", .max_batch = 512, .max_queue = 8192, .pace = batch::kCommitPace},
+      confirm_({.name = "confirm", .max_batch = 512, .max_queue = 8192},
                OnStore(postgres, "confirm", &HoldStore::Confirm)),
       release_({.name = "release", .max_batch = 512, .max_queue = 8192},
                OnStore(postgres, "release", &HoldStore::Release)),

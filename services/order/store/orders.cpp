@@ -27,10 +27,8 @@ auto Writer(const postgres::Options& postgres, const char* purpose, const std::s
 
 Orders::Orders(const postgres::Options& postgres, const std::string& saga_owner, absl::Duration saga_lease,
                const std::function<void()>& committed)
-    : place_({.name = "place", .pace = batch::kCommitPace},
-             Writer(postgres, "place", saga_owner, saga_lease, committed, &OrderStore::Place)),
-      change_({.name = "change", .pace = batch::kCommitPace},
-              Writer(postgres, "change", saga_owner, saga_lease, committed, &OrderStore::Apply)),
+    : place_({.name = "place"}, Writer(postgres, "place", saga_owner, saga_lease, committed, &OrderStore::Place)),
+      change_({.name = "change"}, Writer(postgres, "change", saga_owner, saga_lease, committed, &OrderStore::Apply)),
       read_({.name = "read"},
             [=](int) {
               auto store = std::make_shared<OrderStore>(postgres::Named(postgres, "read"), saga_owner, saga_lease);

@@ -16,7 +16,7 @@ constexpr std::size_t kItemsPerTransaction = 1024;
 }  // namespace
 
 Ledger::Ledger(const Options& options, const postgres::DatabaseClock& clock)
-    : charges_({.name = "charge", .max_batch = 512, .max_queue = 8192, .pace = batch::kCommitPace},
+    : charges_({.name = "charge", .max_batch = 512, .max_queue = 8192},
                [options](int) {
                  return [store = std::make_shared<LedgerStore>(postgres::Named(options.postgres, "charge"))](
                             const auto& requests) {

@@ -1,7 +1,7 @@
-#include "flash/batches.h"
+#include "gateways/gateways.h"
 
+#include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -16,7 +16,6 @@ namespace flotilla::bench {
 namespace {
 
 using order::v1::OrderService;
-using Outcomes = std::map<std::string, std::int64_t>;
 
 order::v1::BatchCreateOrdersRequest MakeBatch(const BatchOptions& options, std::int64_t first) {
   order::v1::BatchCreateOrdersRequest request;
@@ -37,39 +36,51 @@ std::string Name(const order::v1::BatchCreateOrdersResponse::Result& result) {
   return errors::Reason(errors::FromProto(result.error()));
 }
 
-void RunGateway(const BatchOptions& options, absl::Time end, std::atomic<std::int64_t>& number, Outcomes& outcomes) {
+void RunGateway(const BatchOptions& options, absl::Time start, absl::Time end, std::atomic<std::int64_t>& number,
+                BatchAnswers& answers) {
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   const auto stub =
       OrderService::NewStub(grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), args));
-  while (absl::Now() < end) {
-    const auto request = MakeBatch(options, number.fetch_add(options.batch));
+  for (;;) {
+    const std::int64_t first = number.fetch_add(options.batch);
+    absl::Time due = absl::Now();
+    if (options.rate > 0) {
+      due = start + absl::Seconds(static_cast<double>(first) / options.rate);
+      absl::SleepFor(due - absl::Now());
+    }
+    if (due >= end) return;
+    const auto request = MakeBatch(options, first);
     order::v1::BatchCreateOrdersResponse response;
     grpc::ClientContext context;
     context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
     const grpc::Status status = stub->BatchCreateOrders(&context, request, &response);
+    answers.latencies.push_back(absl::Now() - due);
     if (!status.ok()) {
-      outcomes[absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()))] += options.batch;
+      answers.by_outcome[absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code()))] += options.batch;
     }
-    for (const auto& result : response.results()) ++outcomes[Name(result)];
+    for (const auto& result : response.results()) ++answers.by_outcome[Name(result)];
   }
 }
 
 }  // namespace
 
-Outcomes SendBatches(const BatchOptions& options, absl::Duration duration) {
-  const absl::Time end = absl::Now() + duration;
+BatchAnswers SendBatches(const BatchOptions& options, absl::Duration duration) {
+  const absl::Time start = absl::Now();
   std::atomic<std::int64_t> number = 0;
-  std::vector<Outcomes> outcomes(static_cast<std::size_t>(options.gateways));
+  std::vector<BatchAnswers> answers(static_cast<std::size_t>(options.gateways));
   std::vector<std::thread> gateways;
-  gateways.reserve(outcomes.size());
-  for (Outcomes& own : outcomes) gateways.emplace_back([&] { RunGateway(options, end, number, own); });
-  for (std::thread& gateway : gateways) gateway.join();
-  Outcomes sum;
-  for (const Outcomes& own : outcomes) {
-    for (const auto& [outcome, count] : own) sum[outcome] += count;
+  for (BatchAnswers& own : answers) {
+    gateways.emplace_back([&] { RunGateway(options, start, start + duration, number, own); });
   }
-  return sum;
+  for (std::thread& gateway : gateways) gateway.join();
+  BatchAnswers all;
+  for (const BatchAnswers& own : answers) {
+    for (const auto& [outcome, count] : own.by_outcome) all.by_outcome[outcome] += count;
+    all.latencies.insert(all.latencies.end(), own.latencies.begin(), own.latencies.end());
+  }
+  std::ranges::sort(all.latencies);
+  return all;
 }
 
 }  // namespace flotilla::bench
