@@ -44,12 +44,10 @@ void RunGateway(const BatchOptions& options, absl::Time start, absl::Time end, s
       OrderService::NewStub(grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), args));
   for (;;) {
     const std::int64_t first = number.fetch_add(options.batch);
-    absl::Time due = absl::Now();
-    if (options.rate > 0) {
-      due = start + absl::Seconds(static_cast<double>(first) / options.rate);
-      absl::SleepFor(due - absl::Now());
-    }
+    const absl::Time due =
+        options.rate > 0 ? start + absl::Seconds(static_cast<double>(first) / options.rate) : absl::Now();
     if (due >= end) return;
+    absl::SleepFor(due - absl::Now());
     const auto request = MakeBatch(options, first);
     order::v1::BatchCreateOrdersResponse response;
     grpc::ClientContext context;
