@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "errors/errors.h"
 #include "google/rpc/status.pb.h"
+#include "rpc/server.h"
 
 namespace flotilla::rpc {
 
@@ -50,6 +51,11 @@ BatchItems<Command> ParseItems(const Items& items, Parse parse) {
     }
   }
   return batch;
+}
+
+// What a call of its own would have ended with.
+inline google::rpc::Status ItemError(const absl::Status& status) {
+  return errors::ToProto(internal::WithReason(status));
 }
 
 // The response with one item for each of the request's: errors where they were, in between one for each of `results`,

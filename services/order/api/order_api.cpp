@@ -11,11 +11,17 @@
 namespace flotilla::order {
 namespace {
 
+// A slow order is answered with the state reached so far.
+constexpr absl::Duration kLongestAnswer = absl::Seconds(5);
+constexpr absl::Duration kReplyMargin = absl::Milliseconds(50);
+
 // How soon a watch notices that its client has gone.
 constexpr absl::Duration kWatchTurn = absl::Seconds(1);
 
 prometheus::Counter& Answered(const char* outcome) {
-  return telemetry::Counter("flotilla_orders_total", "CreateOrder calls answered, by outcome", {{"outcome", outcome}});
+  return telemetry::Counter("flotilla_orders_total",
+                            "Orders asked for, by outcome: refused is the caller's affair, failed is ours",
+                            {{"outcome", outcome}});
 }
 
 }  // namespace
@@ -29,7 +35,8 @@ OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, RefundFlow& refunds, Or
       cancelled_(Answered("cancelled")),
       awaiting_(Answered("awaiting_payment")),
       unsettled_(Answered("unsettled")),
-      refused_(Answered("refused")) {
+      refused_(Answered("refused")),
+      failed_(Answered("failed")) {
   using Service = v1::OrderService::AsyncService;
   auto service = std::make_shared<Service>();
   server.AddService(service);
@@ -53,6 +60,10 @@ OrderApi::OrderApi(rpc::Server& server, OrderFlow& flow, RefundFlow& refunds, Or
       service.get(), &Service::RequestWatchOrders, "flotilla.order.v1.OrderService/WatchOrders",
       [this](rpc::Call& call, rpc::ServerReader<v1::WatchOrdersRequest>& reader,
              rpc::ServerWriter<v1::WatchOrdersResponse>& writer) { return WatchOrders(call, reader, writer); });
+}
+
+absl::Time OrderApi::AnswerBy(const rpc::Call& call) {
+  return std::min(call.deadline - kReplyMargin, call.start + kLongestAnswer);
 }
 
 OrderApi::Reply<v1::GetOrderResponse> OrderApi::GetOrder(rpc::Call& call, const v1::GetOrderRequest& request) {

@@ -1,6 +1,8 @@
 // flotilla.order.v1.OrderService: proto <-> domain, validation, status.
 #pragma once
 
+#include <atomic>
+
 #include "async/task.h"
 #include "flotilla/order/v1/order_service.grpc.pb.h"
 #include "order/store/orders.h"
@@ -20,11 +22,11 @@ class OrderApi {
   template <class Response>
   using Reply = async::Task<absl::StatusOr<Response>>;
 
-  // When an order's way must be answered, wherever it is.
+  // When an order is answered as it stands, before the client gives up.
   static absl::Time AnswerBy(const rpc::Call& call);
 
   // In create_orders.cpp. Create counts what is answered.
-  async::Task<absl::StatusOr<Order>> Create(const rpc::Call& call, Order draft);
+  async::Task<absl::StatusOr<Order>> Create(const rpc::Call& call, Order draft, absl::Time answer_by);
   Reply<v1::CreateOrderResponse> CreateOrder(rpc::Call& call, const v1::CreateOrderRequest& request);
   Reply<v1::BatchCreateOrdersResponse> BatchCreateOrders(rpc::Call& call, const v1::BatchCreateOrdersRequest& request);
 
@@ -47,6 +49,8 @@ class OrderApi {
   prometheus::Counter& awaiting_;
   prometheus::Counter& unsettled_;
   prometheus::Counter& refused_;
+  prometheus::Counter& failed_;
+  std::atomic<int> gathered_ = 0;  // orders of batches that are under way
 };
 
 }  // namespace flotilla::order
