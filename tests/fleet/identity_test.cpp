@@ -165,7 +165,7 @@ TEST_F(Identity, AGatewayOrdersForItsUsers) {
   EXPECT_EQ(order(fleet->channel("order-1"), Bearer(Key().Sign(Claims("alice")))), "NOT_AN_OPERATOR");
   EXPECT_EQ(order(fleet->channel("order-1"), Bearer(Key().Sign(Claims("bob")))), "NOT_AN_OPERATOR");
   EXPECT_EQ(order(fleet->channel("order-1"), {}), "NO_CREDENTIALS");
-  EXPECT_EQ(order(As("payment", "order-1"), {}), "NOT_ALLOWED");
+  EXPECT_EQ(order(As("payment", "order-1"), {}), "NOT_AN_OPERATOR");
   EXPECT_EQ(fleet->Query("order", "SELECT count(*) FROM orders WHERE idempotency_key = 'by the gateway'"), 0);
   ASSERT_EQ(order(As("gateway", "order-1"), {}), "");
   EXPECT_EQ(response.results(0).order().user_id(), "bob");

@@ -122,6 +122,7 @@ async::Task<absl::Status> OrderApi::WatchOrders(rpc::Call& call, rpc::ServerRead
       if (all || looked_for.contains(id)) ids.push_back(id);
     }
     std::vector<async::Task<absl::StatusOr<Order>>> reads;
+    reads.reserve(ids.size());
     for (const std::string& id : ids) reads.push_back(flow_.Read({watch.user_id, id}));
     std::vector<absl::StatusOr<Order>> orders = co_await async::WhenAll(std::move(reads));
     if (all) next_round = async::After(kTurn);
