@@ -160,6 +160,7 @@ TEST(Server, HandsTheClientsDeadlineAndTraceOn) {
   context.AddMetadata("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   Message response;
   ASSERT_TRUE(server.stub()->Echo(&context, Make(1, "context"), &response).ok());
+  const std::lock_guard lock(server.seen.mutex);
   EXPECT_EQ(server.seen.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   EXPECT_LT(absl::AbsDuration(server.seen.deadline - absl::FromChrono(deadline)), absl::Seconds(10));
 }
