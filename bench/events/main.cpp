@@ -108,9 +108,7 @@ bench::BatchAnswers PlaceOrders(const std::string& address, int buyers) {
                       .timeout = absl::Seconds(5)});
   const fleet::Answers flooded = flood.Open(rate, absl::GetFlag(FLAGS_duration));
   bench::BatchAnswers answers;
-  for (const auto& [outcome, calls] : flooded.by_outcome) {
-    answers.by_outcome[outcome] = calls;
-  }
+  answers.by_outcome = flooded.by_outcome;
   for (const auto& second : flooded.seconds) {
     for (const float ms : second.milliseconds) answers.latencies.push_back(absl::Milliseconds(ms));
   }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "errors/errors.h"
+#include "fleet/calls.h"
 #include "flotilla/order/v1/order_service.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 
@@ -22,11 +23,8 @@ order::v1::BatchCreateOrdersRequest MakeBatch(const BatchOptions& options, std::
   for (std::int64_t n = first; n < first + options.batch; ++n) {
     auto& item = *request.add_requests();
     item.set_user_id(absl::StrCat("user-", n % options.users));
-    item.mutable_order()->set_idempotency_key(absl::StrCat(options.run, "-", n));
-    item.mutable_order()->set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
-    auto* line = item.mutable_order()->add_items();
-    line->set_sku(absl::StrCat(options.sku_prefix, n % options.skus));
-    line->set_quantity(1);
+    *item.mutable_order() =
+        fleet::MakeOrder(absl::StrCat(options.run, "-", n), {{absl::StrCat(options.sku_prefix, n % options.skus), 1}});
   }
   return request;
 }

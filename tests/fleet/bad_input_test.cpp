@@ -30,14 +30,7 @@ class BadInput : public testing::Test {
             fleet->Query("inventory", "SELECT count(*) FROM reservation"),
             fleet->Query("payment", "SELECT count(*) FROM transfer"), fleet->Stock("good").available()};
   }
-  static CreateOrderRequest Good() {
-    CreateOrderRequest request;
-    request.set_idempotency_key("key");
-    request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
-    request.add_items()->set_sku("good");
-    request.mutable_items(0)->set_quantity(1);
-    return request;
-  }
+  static CreateOrderRequest Good() { return MakeOrder("key", {{"good", 1}}); }
   static inline Fleet* fleet = nullptr;
 };
 

@@ -20,20 +20,16 @@ using order::v1::BatchCreateOrdersRequest;
 using order::v1::BatchCreateOrdersResponse;
 using order::v1::OrderService;
 
-BatchCreateOrdersRequest::Item& Add(BatchCreateOrdersRequest& batch, const std::string& user, const std::string& key,
-                                    const std::string& sku, std::int64_t quantity = 1) {
+void Add(BatchCreateOrdersRequest& batch, const std::string& user, const std::string& key, const std::string& sku,
+         std::int64_t quantity = 1) {
   auto& item = *batch.add_requests();
   item.set_user_id(user);
-  item.mutable_order()->set_idempotency_key(key);
-  item.mutable_order()->set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
-  auto* line = item.mutable_order()->add_items();
-  line->set_sku(sku);
-  line->set_quantity(quantity);
-  return item;
+  *item.mutable_order() = MakeOrder(key, {{sku, quantity}});
 }
 
-Result Send(OrderService::Stub& stub, const BatchCreateOrdersRequest& batch, BatchCreateOrdersResponse* response) {
-  return Call(stub, &OrderService::Stub::BatchCreateOrders, "", batch, response);
+Result Send(OrderService::Stub& stub, const BatchCreateOrdersRequest& batch, BatchCreateOrdersResponse* response,
+            int timeout_ms = kDefaultTimeoutMs) {
+  return Call(stub, &OrderService::Stub::BatchCreateOrders, "", batch, response, timeout_ms);
 }
 
 // "PAID", "CANCELLED INSUFFICIENT_FUNDS", "INVALID_FIELD requests[3].order.items[0].quantity".
@@ -118,7 +114,7 @@ TEST(BatchOrders, WhatCannotEndIsAnsweredInTimeAndBounded) {
       BatchCreateOrdersRequest batch;
       for (int n = 0; n < kOrders; ++n) Add(batch, absl::StrCat("user-", g), absl::StrCat("k", n), "slow");
       BatchCreateOrdersResponse response;
-      const Result result = Call(*fleet.orders(), &OrderService::Stub::BatchCreateOrders, "", batch, &response, 10000);
+      const Result result = Send(*fleet.orders(), batch, &response, 10000);
       if (result.reason == "SERVER_BUSY" && result.retry_delay > absl::ZeroDuration()) ++busy;
       if (!result.status.ok() && result.reason != "SERVER_BUSY") ADD_FAILURE() << result;
       for (const auto& each : response.results()) reserved += Outcome(each) == "RESERVED" ? 1 : 0;

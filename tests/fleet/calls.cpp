@@ -125,8 +125,7 @@ Result Send(order::v1::OrderService::Stub& stub, const std::string& user, const 
   return result;
 }
 
-Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
-                   const Items& items, int timeout_ms, order::v1::PaymentMethod method) {
+order::v1::CreateOrderRequest MakeOrder(const std::string& key, const Items& items, order::v1::PaymentMethod method) {
   order::v1::CreateOrderRequest request;
   request.set_idempotency_key(key);
   request.set_payment_method(method);
@@ -135,7 +134,12 @@ Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user,
     item->set_sku(sku);
     item->set_quantity(quantity);
   }
-  return Send(stub, user, request, timeout_ms);
+  return request;
+}
+
+Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
+                   const Items& items, int timeout_ms, order::v1::PaymentMethod method) {
+  return Send(stub, user, MakeOrder(key, items, method), timeout_ms);
 }
 
 Result PlaceOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,

@@ -38,6 +38,8 @@ std::shared_ptr<grpc::ChannelCredentials> ClientCredentials(const std::filesyste
 inline constexpr int kDefaultTimeoutMs = 20000;
 using Items = std::vector<std::pair<std::string, std::int64_t>>;
 
+order::v1::CreateOrderRequest MakeOrder(const std::string& key, const Items& items,
+                                        order::v1::PaymentMethod method = order::v1::PAYMENT_METHOD_WALLET);
 Result CreateOrder(order::v1::OrderService::Stub& stub, const std::string& user, const std::string& key,
                    const Items& items, int timeout_ms = kDefaultTimeoutMs,
                    order::v1::PaymentMethod method = order::v1::PAYMENT_METHOD_WALLET);

@@ -112,11 +112,7 @@ Answers Flood::Run(absl::Duration time, const std::function<int(absl::Duration, 
 void Flood::Send(Answers& answers) {
   const std::int64_t n = number_++;
   const std::string user = absl::StrCat("user-", n % options_.users);
-  order::v1::CreateOrderRequest request;
-  request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
-  auto* item = request.add_items();
-  item->set_sku(absl::StrCat(options_.sku_prefix, n % options_.skus));
-  item->set_quantity(1);
+  order::v1::CreateOrderRequest request = MakeOrder("", {{absl::StrCat(options_.sku_prefix, n % options_.skus), 1}});
   auto call = std::make_unique<Call>();
   const std::string key = absl::StrCat(options_.run, "-", n);
   if (options_.log) {

@@ -153,11 +153,7 @@ TEST_F(Identity, AGatewayOrdersForItsUsers) {
   order::v1::BatchCreateOrdersRequest request;
   auto* item = request.add_requests();
   item->set_user_id("bob");
-  item->mutable_order()->set_idempotency_key("by the gateway");
-  item->mutable_order()->set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
-  auto* line = item->mutable_order()->add_items();
-  line->set_sku("sku");
-  line->set_quantity(1);
+  *item->mutable_order() = MakeOrder("by the gateway", {{"sku", 1}});
   order::v1::BatchCreateOrdersResponse response;
   const auto order = [&](const std::shared_ptr<grpc::Channel>& channel, const Metadata& metadata) {
     return Try(*OrderService::NewStub(channel), &OrderService::Stub::BatchCreateOrders, metadata, request, &response);

@@ -43,11 +43,7 @@ class Traces : public testing::Test {
 
 TEST_F(Traces, AnOrderThatItsCallerTracesIsSeenThroughTheWholeFleet) {
   Start("0");
-  order::v1::CreateOrderRequest request;
-  request.set_idempotency_key("traced");
-  request.set_payment_method(order::v1::PAYMENT_METHOD_WALLET);
-  request.add_items()->set_sku("thing");
-  request.mutable_items(0)->set_quantity(1);
+  const order::v1::CreateOrderRequest request = MakeOrder("traced", {{"thing", 1}});
   grpc::ClientContext context;
   context.AddMetadata("flotilla-user", "buyer");
   context.AddMetadata("traceparent", absl::StrCat("00-", kTraceId, "-b7ad6b7169203331-01"));

@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "errors/errors.h"
 #include "order/api/order_api.h"
 #include "order/api/parse.h"
 #include "order/codec/codec.h"
