@@ -53,8 +53,10 @@ std::map<std::string, std::int64_t> InBatches() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage("a crowd of buyers; flotilla-bench-flash --order=127.0.0.1:7001");
   absl::ParseCommandLine(argc, argv);
-  if (absl::GetFlag(FLAGS_order).empty() || absl::GetFlag(FLAGS_batch) < 1 || absl::GetFlag(FLAGS_batch) > 1000) {
-    std::cerr << "flotilla-bench-flash: --order must be set, --batch 1 to 1000; see --help\n";
+  if (absl::GetFlag(FLAGS_order).empty() || absl::GetFlag(FLAGS_batch) < 1 || absl::GetFlag(FLAGS_batch) > 1000 ||
+      absl::GetFlag(FLAGS_users) < 1 || absl::GetFlag(FLAGS_skus) < 1) {
+    std::cerr
+        << "flotilla-bench-flash: --order must be set, --batch 1 to 1000, --users and --skus positive; see --help\n";
     return 2;
   }
   const double before = flotilla::bench::OwnSeconds();
